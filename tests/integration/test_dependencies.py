@@ -1,0 +1,72 @@
+"""What the code imports is what `pyproject.toml` declares: nothing missing, nothing unused.
+
+A forgotten dependency works on every machine that happens to have it for another package's
+sake, and fails on the user's.
+"""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "napari_gland_mtl"
+# Loaded by tifffile when it meets a compressed tile.
+USED_UNSEEN = {"imagecodecs"}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared(extra: str | None = None) -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    return {canonical(re.split(r"[\[<>=!~ ;]", line)[0]) for line in lines}
+
+
+def imported(files: list[Path]) -> set[str]:
+    modules: set[str] = set()
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                modules.add(str(node.module).partition(".")[0])
+    known = packages_distributions()
+    third_party = modules - sys.stdlib_module_names - {PACKAGE.name}
+    return {canonical(known.get(module, [module])[0]) for module in third_party}
+
+
+@pytest.fixture(scope="module")
+def core() -> set[str]:
+    return imported([p for p in PACKAGE.rglob("*.py") if "widgets" not in p.parts])
+
+
+@pytest.fixture(scope="module")
+def widgets() -> set[str]:
+    return imported(list((PACKAGE / "widgets").rglob("*.py")))
+
+
+def test_the_search_sees_imports_inside_functions():
+    assert "dask" in imported([PACKAGE / "slides" / "slide.py"])
+
+
+def test_core_imports_base_dependencies_only(core):
+    assert core <= declared()
+
+
+def test_widgets_import_declared_dependencies_only(widgets):
+    assert widgets <= declared() | declared("napari")
+
+
+def test_no_base_dependency_is_unused(core):
+    assert declared() - USED_UNSEEN <= core
+
+
+def test_no_dependency_of_the_widgets_is_unused(widgets):
+    assert declared("napari") <= widgets
