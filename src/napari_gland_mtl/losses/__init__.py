@@ -1,0 +1,37 @@
+"""The four losses of the paper and the ways of weighting them."""
+
+from .classification import classification_loss
+from .geometry import geometry_loss
+from .objective import multi_loss
+from .region_probabilities import (
+    assignment_logits,
+    log_assignment_probabilities,
+    log_region_marginals,
+)
+from .segmentation import segmentation_loss
+from .topology import topology_loss
+from .weighting import (
+    LOSS_NAMES,
+    AlternatingWeighting,
+    ConvexPairWeighting,
+    FixedWeighting,
+    LossWeighting,
+    UncertaintyWeighting,
+)
+
+__all__ = [
+    "LOSS_NAMES",
+    "AlternatingWeighting",
+    "ConvexPairWeighting",
+    "FixedWeighting",
+    "LossWeighting",
+    "UncertaintyWeighting",
+    "assignment_logits",
+    "classification_loss",
+    "geometry_loss",
+    "log_assignment_probabilities",
+    "log_region_marginals",
+    "multi_loss",
+    "segmentation_loss",
+    "topology_loss",
+]

@@ -1,0 +1,29 @@
+"""Classification loss (Eq. 3-5): cross entropy of the image's class."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+UNKNOWN_CLASS = -1
+
+
+def classification_loss(class_logits: Tensor, classes: Tensor) -> Tensor:
+    """``L_c = mean_n -log softmax(f_c)[C_n]`` over the images whose class is known.
+
+    Parameters
+    ----------
+    class_logits : Tensor, (N, K)
+        ``f_c``, any floating type.
+    classes : Tensor of int64, (N,)
+        0 .. K-1, or ``UNKNOWN_CLASS`` (-1) where the image says nothing.
+
+    Returns
+    -------
+    Tensor, scalar
+        0 (with zero gradients) when no class is known.
+    """
+    logits = class_logits.float() if class_logits.element_size() < 4 else class_logits
+    known = classes != UNKNOWN_CLASS
+    summed = functional.cross_entropy(logits, classes, ignore_index=UNKNOWN_CLASS, reduction="sum")
+    return summed / known.sum().clamp(min=1)

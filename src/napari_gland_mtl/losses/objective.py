@@ -1,0 +1,74 @@
+"""All the losses of one batch, from the network's output and the annotation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor
+from torch.nn import functional
+
+from ..errors import InvalidInputError
+from ..network import NetworkOutput
+from ..regions import RegionHierarchy
+from .classification import classification_loss
+from .geometry import geometry_loss
+from .region_probabilities import log_assignment_probabilities, log_region_marginals
+from .segmentation import segmentation_loss
+from .topology import topology_loss
+from .weighting import LOSS_NAMES
+
+GeometryProbability = Literal["marginal", "sigmoid"]
+
+
+def multi_loss(
+    output: NetworkOutput,
+    labels: Tensor,
+    classes: Tensor,
+    hierarchy: RegionHierarchy,
+    names: Sequence[str] = LOSS_NAMES,
+    geometry_probability: GeometryProbability = "marginal",
+) -> dict[str, Tensor]:
+    """Compute the named losses of one batch.
+
+    Parameters
+    ----------
+    output : NetworkOutput
+        Of N images of H x W pixels.
+    labels : Tensor of integers, (N, H, W)
+        Region codes, 0 not annotated.
+    classes : Tensor of int64, (N,)
+        Class of each image, -1 unknown.
+    hierarchy : RegionHierarchy
+    names : sequence of str
+        Which of ``LOSS_NAMES``; only these are computed.
+    geometry_probability : {"marginal", "sigmoid"}
+        What the geometry loss compares: the topology marginal Pt (the paper's Eq. 9) or the
+        log-sigmoid activations (the paper's text).
+
+    Returns
+    -------
+    dict of str to Tensor
+        Scalars, unweighted, in the order of `names`.
+    """
+    unknown = [name for name in names if name not in LOSS_NAMES]
+    if unknown:
+        raise InvalidInputError(f"Unknown losses {unknown}; there are {list(LOSS_NAMES)}.")
+    losses: dict[str, Tensor] = {}
+    logits = output.region_logits
+    if "topology" in names or ("geometry" in names and geometry_probability == "marginal"):
+        # One pass over the valid assignments serves both losses.
+        log_p = log_assignment_probabilities(logits, hierarchy)
+        marginals = log_region_marginals(log_p, hierarchy)
+    for name in names:
+        if name == "classification":
+            losses[name] = classification_loss(output.class_logits, classes)
+        elif name == "segmentation":
+            losses[name] = segmentation_loss(logits, labels, hierarchy)
+        elif name == "topology":
+            losses[name] = topology_loss(marginals, labels, hierarchy)
+        elif geometry_probability == "marginal":
+            losses[name] = geometry_loss(marginals, labels, hierarchy)
+        else:
+            losses[name] = geometry_loss(functional.logsigmoid(logits.float()), labels, hierarchy)
+    return losses

@@ -1,0 +1,82 @@
+"""What segmenting one image gives: the value that decoding makes, layers show, exports write.
+
+It lies below inference, export and the widgets, so that none of them imports another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .regions import RegionHierarchy
+
+GlandTable = dict[str, npt.NDArray[Any]]
+"""Column name -> values, one row per gland, first column ``label``."""
+
+
+@dataclass(frozen=True)
+class TopologyViolations:
+    """How often a labelling breaks each rule; one violation is one connected place.
+
+    Attributes
+    ----------
+    outside_parent : int
+        Rule 1: clumps of a contained region (lumen) that lie in no gland.
+    touches_outside : int
+        Rule 2: clumps of a contained region (lumen) that touch (4-neighbour) a pixel outside
+        their parent (stroma).
+    extra_pieces : int
+        Rule 3: pieces of gland instances beyond the first.
+    holes : int
+        Rule 3: holes in gland instances.
+    """
+
+    outside_parent: int = 0
+    touches_outside: int = 0
+    extra_pieces: int = 0
+    holes: int = 0
+
+    @property
+    def total(self) -> int:
+        """Sum over the rules."""
+        return self.outside_parent + self.touches_outside + self.extra_pieces + self.holes
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Topology-respecting labels of one image, with what was measured on them.
+
+    Attributes
+    ----------
+    regions : ndarray of uint8, (Y, X)
+        Codes of `hierarchy`; 0 where nothing was analysed.
+    glands : ndarray of int32, (Y, X)
+        Gland instances 1 .. n; 0 elsewhere.
+    table : dict of str to ndarray
+        One row per gland, in the order of their labels.
+    class_probabilities : dict of str to float
+        Probability of each class for the analysed area; they sum to 1.
+    mpp : float
+        Micrometres per pixel of the label images.
+    hierarchy : RegionHierarchy
+    violations_raw, violations : TopologyViolations
+        Counted in the network's output before repair, and in `regions` and `glands`.
+    provenance : dict
+        JSON-able: model name, weights' sha256, package version, um/px, log-variances ...
+    complete : bool
+        False if the run was stopped before the last tile.
+    """
+
+    regions: npt.NDArray[np.uint8]
+    glands: npt.NDArray[np.int32]
+    table: GlandTable
+    class_probabilities: dict[str, float]
+    mpp: float
+    hierarchy: RegionHierarchy
+    violations_raw: TopologyViolations
+    violations: TopologyViolations
+    provenance: dict[str, Any] = field(default_factory=dict)
+    complete: bool = True
