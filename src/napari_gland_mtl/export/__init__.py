@@ -1,0 +1,1 @@
+"""Results written to files that other software opens, with where they came from."""

@@ -1,0 +1,180 @@
+"""Label layers of a segmentation as napari's layer data, without napari.
+
+Used where a file becomes layers and layers become a file. A layer's metadata says what it is
+(``role``), which image it belongs to, and all that labels and features cannot hold; the
+``fingerprint`` of the labels tells later whether they were edited by hand.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InvalidInputError
+from ..regions import RegionHierarchy
+from ..segmentation import GlandTable, Segmentation
+from .ome_zarr import ATTRIBUTE, GLANDS, REGIONS
+from .summary import segmentation_from, summary_of
+
+LayerData = tuple[Any, dict[str, Any], str]
+_REGIONS_OPACITY = 0.45
+_BACKGROUND_ALPHA = 0.2
+_CLEAR = (0.0, 0.0, 0.0, 0.0)
+
+
+def placement(mpp: float | None) -> dict[str, Any]:
+    """Layer attributes that put pixels of `mpp` um in place; none where it is unknown."""
+    return {} if mpp is None else {"scale": (mpp, mpp), "units": ("um", "um")}
+
+
+def layers_from_segmentation(segmentation: Segmentation, name: str) -> list[LayerData]:
+    """Region and gland labels of a whole image as label layers.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+    name : str
+        The image's; the layers are called ``"<name> regions"`` and ``"<name> glands"``.
+
+    Returns
+    -------
+    list of tuple
+        (labels, attributes, ``"labels"``), regions first. The glands' features are the table,
+        with the label values in the column ``index``, where napari looks for them.
+    """
+    summary = summary_of(segmentation)
+    style = {"colormap": _region_colors(segmentation.hierarchy), "opacity": _REGIONS_OPACITY}
+    features = gland_features(segmentation.table)
+    return [
+        _layer(REGIONS, segmentation.regions, name, summary, style),
+        _layer(GLANDS, segmentation.glands, name, summary, {"features": features}),
+    ]
+
+
+def segmentation_from_layers(layers: Sequence[LayerData]) -> Segmentation:
+    """The inverse of `layers_from_segmentation`, with what was painted on the layers since.
+
+    Rows of glands that were erased are left out of the table; if labels were edited, the
+    topology violations are counted anew and the provenance says so.
+
+    Parameters
+    ----------
+    layers : sequence of tuple
+        One of each role, in any order; others are ignored.
+
+    Raises
+    ------
+    InvalidInputError
+        If one of the two is missing, or they do not belong together.
+    """
+    found = {role: layer for layer in layers if (role := role_of(layer[1])) is not None}
+    if set(found) != {REGIONS, GLANDS}:
+        raise InvalidInputError(
+            "A segmentation consists of its regions layer and its glands layer. Select both."
+        )
+    regions = np.asarray(found[REGIONS][0]).astype(np.uint8, copy=False)
+    glands = np.asarray(found[GLANDS][0]).astype(np.int32, copy=False)
+    record = found[REGIONS][1]["metadata"][ATTRIBUTE]
+    table = _present(gland_table(found[GLANDS][1].get("features")), glands)
+    summary = dict(record.get("summary", {}))
+    edited = record.get("fingerprint") != fingerprint(regions) or found[GLANDS][1]["metadata"][
+        ATTRIBUTE
+    ].get("fingerprint") != fingerprint(glands)
+    if edited:
+        summary |= _recounted(summary, regions, glands)
+    return segmentation_from(summary, regions, glands, table)
+
+
+def role_of(attributes: Mapping[str, Any]) -> str | None:
+    """``"regions"`` or ``"glands"`` for a layer of a segmentation, else None."""
+    record = (attributes.get("metadata") or {}).get(ATTRIBUTE)
+    role = record.get("role") if isinstance(record, Mapping) else None
+    return role if role in (REGIONS, GLANDS) else None
+
+
+def fingerprint(labels: npt.NDArray[Any]) -> int:
+    """Checksum of a label image and of its shape."""
+    array = np.ascontiguousarray(labels, dtype=np.int32)
+    return zlib.crc32(array.data, zlib.crc32(repr(array.shape).encode()))
+
+
+def gland_features(table: GlandTable) -> dict[str, npt.NDArray[Any]]:
+    """The table as features of a labels layer; empty for a table without rows."""
+    if not len(table.get("label", ())):
+        return {}
+    return {"index": np.asarray(table["label"]), **table}
+
+
+def gland_table(features: Any) -> GlandTable:
+    """The inverse of `gland_features`, for columns in a dict or a data frame."""
+    columns = {} if features is None else {str(name): _column(features[name]) for name in features}
+    if "label" not in columns:
+        return {}
+    columns.pop("index", None)
+    known = columns["label"].astype(float) > 0  # napari adds rows of NaN for other labels
+    return {name: column[known] for name, column in columns.items()}
+
+
+def _column(values: Any) -> npt.NDArray[Any]:
+    column = np.asarray(values)
+    return column.astype(str) if column.dtype.kind == "O" else column
+
+
+def _present(table: GlandTable, glands: npt.NDArray[np.int32]) -> GlandTable:
+    """The rows whose gland is still there."""
+    if not table:
+        return table
+    kept = np.isin(table["label"], np.unique(glands))
+    return {name: column[kept] for name, column in table.items()}
+
+
+def _recounted(
+    summary: Mapping[str, Any], regions: npt.NDArray[np.uint8], glands: npt.NDArray[np.int32]
+) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from ..metrics.topology import count_violations
+
+    hierarchy = RegionHierarchy.model_validate(summary["hierarchy"])
+    hierarchy.check_labels(regions)
+    return {
+        "violations": asdict(count_violations(regions, glands, hierarchy)),
+        "provenance": {**summary["provenance"], "corrected_by_hand": True},
+    }
+
+
+def _layer(
+    role: str,
+    labels: npt.NDArray[Any],
+    name: str,
+    summary: Mapping[str, Any],
+    style: Mapping[str, Any],
+) -> LayerData:
+    record = {
+        "role": role,
+        "image_id": "",
+        "image_name": name,
+        "fingerprint": fingerprint(labels),
+        "window": (0, 0, *labels.shape),
+        "summary": dict(summary),
+    }
+    attributes = {
+        "name": f"{name} {role}",
+        "metadata": {ATTRIBUTE: record},
+        **placement(float(summary["mpp"])),
+        **style,
+    }
+    return labels, attributes, "labels"
+
+
+def _region_colors(hierarchy: RegionHierarchy) -> dict[int | None, tuple[float, ...]]:
+    """Colour of each code as 0..1 RGBA; the background is faint, so that the stain shows."""
+    colors: dict[int | None, tuple[float, ...]] = {None: _CLEAR, 0: _CLEAR}
+    for code, region in enumerate(hierarchy.regions, 1):
+        alpha = _BACKGROUND_ALPHA if region.name == hierarchy.background else 1.0
+        colors[code] = (*(byte / 255 for byte in bytes.fromhex(region.color[1:])), alpha)
+    return colors

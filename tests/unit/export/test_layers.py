@@ -1,0 +1,77 @@
+"""A segmentation survives being layers, with what the user painted in between."""
+
+import numpy as np
+import pytest
+
+from napari_gland_mtl.errors import InvalidInputError
+from napari_gland_mtl.export.layers import (
+    gland_table,
+    layers_from_segmentation,
+    role_of,
+    segmentation_from_layers,
+)
+
+
+def test_layers_are_named_placed_and_carry_their_role(segmentation):
+    regions, glands = layers_from_segmentation(segmentation, "case")
+    assert [layer[1]["name"] for layer in (regions, glands)] == ["case regions", "case glands"]
+    assert [role_of(layer[1]) for layer in (regions, glands)] == ["regions", "glands"]
+    assert {layer[2] for layer in (regions, glands)} == {"labels"}
+    for _, attributes, _ in (regions, glands):
+        assert attributes["scale"] == (0.5, 0.5)
+        assert attributes["units"] == ("um", "um")
+    assert glands[1]["features"]["index"].tolist() == [1, 2]
+    assert regions[1]["colormap"][3][:3] == pytest.approx((240 / 255, 228 / 255, 66 / 255))
+
+
+def test_layers_become_the_segmentation_again(segmentation, same):
+    layers = layers_from_segmentation(segmentation, "case")
+    same(segmentation_from_layers(layers[::-1]), segmentation)
+
+
+def test_without_glands_the_columns_survive(segmentation, same):
+    from dataclasses import replace
+
+    empty = replace(
+        segmentation,
+        glands=np.zeros_like(segmentation.glands),
+        table={name: column[:0] for name, column in segmentation.table.items()},
+    )
+    same(segmentation_from_layers(layers_from_segmentation(empty, "case")), empty)
+
+
+def test_erased_glands_leave_the_table_and_violations_are_counted_anew(segmentation):
+    regions, glands = layers_from_segmentation(segmentation, "case")
+    painted = glands[0].copy()
+    painted[painted == 1] = 0
+    painted[12:14, 40:42] = 0  # a hole in gland 2
+    back = segmentation_from_layers([regions, (painted, *glands[1:])])
+    assert back.table["label"].tolist() == [2]
+    assert back.violations.holes == 1
+    assert back.provenance["corrected_by_hand"] is True
+    assert "corrected_by_hand" not in segmentation.provenance
+
+
+def test_both_layers_are_needed_and_must_match(segmentation):
+    regions, glands = layers_from_segmentation(segmentation, "case")
+    with pytest.raises(InvalidInputError, match="Select both"):
+        segmentation_from_layers([regions])
+    with pytest.raises(InvalidInputError):
+        segmentation_from_layers([regions, (glands[0][:-1], *glands[1:])])
+
+
+def test_rows_that_napari_added_for_other_labels_are_left_out():
+    features = {
+        "index": np.array([0, 1, 2]),
+        "label": np.array([np.nan, 1.0, 2.0]),
+        "kind": np.array(["", "round", "folded"], dtype=object),
+    }
+    table = gland_table(features)
+    assert table["label"].tolist() == [1, 2]
+    assert table["kind"].tolist() == ["round", "folded"]
+    assert gland_table(None) == gland_table({"index": [1]}) == {}
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"napari_gland_mtl": None}, {"other": {}}])
+def test_other_layers_have_no_role(metadata):
+    assert role_of({"metadata": metadata}) is None
