@@ -1,0 +1,318 @@
+"""Train a network with several losses; resumable, stoppable, and told in events.
+
+The trainer knows patches, losses and optimisers, and nothing of data sets or windows: patches
+come from a :class:`~napari_gland_mtl.datasets.patches.PatchSource`, validation measures from a
+function. A resumed run gives the same weights as an uninterrupted one on the same machine.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ..checkpoint import ModelCard, save_model
+from ..datasets.augmentation import augment
+from ..datasets.patches import PatchSource
+from ..errors import CheckpointError, NonFiniteLossError
+from ..losses.objective import multi_loss
+from ..network import GlandNetwork
+from .config import TrainingConfig, build_weighting
+from .history import EPOCHS_FILE, STEPS_FILE, HistoryWriter
+from .optimizers import build_optimizers, learning_rate
+from .precision import bfloat16_pays, choose_device
+from .progress import EpochFinished, StepFinished, TrainingFinished, TrainingNotice
+from .state import STATE_FILE, Progress, load_state, save_state, update_average
+from .watch import CollapseWatch
+
+TrainingEvent = StepFinished | EpochFinished | TrainingNotice | TrainingFinished
+Validate = Callable[[GlandNetwork], dict[str, float]]
+
+BEST_FILE = "best.safetensors"
+LAST_FILE = "last.safetensors"
+SCORE = "score"
+
+# A resumed run may go on for longer or elsewhere; anything else would be another training.
+MAY_CHANGE = frozenset({"epochs", "device"})
+
+
+class Stop(Protocol):
+    """Asked between steps whether to end."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the user wants the training to end."""
+
+
+class _Never:
+    stopped = False
+
+
+@dataclass
+class Trainer:
+    """The moving parts of one training; :meth:`run` moves them.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    network : GlandNetwork
+        Freshly built, or the one to go on from.
+    source : PatchSource
+        Training images at ``config.mpp``.
+    card : ModelCard
+        Template of the cards written; measures and log-variances are filled in.
+    folder : path
+        The run folder; exists.
+    validate : callable, optional
+        Measures of a network in evaluation mode after each epoch; the largest ``score``
+        decides which weights are best. Without it the last are.
+    """
+
+    config: TrainingConfig
+    network: GlandNetwork
+    source: PatchSource
+    card: ModelCard
+    folder: Path
+    validate: Validate | None = None
+    progress: Progress = field(default_factory=Progress)
+
+    def __post_init__(self) -> None:
+        config = self.config
+        self.device = choose_device(config.device)
+        layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        self.network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network) if config.average_decay else None
+        self.weighting = build_weighting(config).to(self.device)
+        self.optimizers = build_optimizers(config, self.network, self.weighting)
+        auto = config.precision == "auto"
+        self.half = (
+            bfloat16_pays(self.network, self.device) if auto else config.precision == "bfloat16"
+        )
+        self.watch = CollapseWatch()
+        self.progress.config = config.model_dump_json()
+        self.progress.bfloat16 = self.half
+        self._kept_step: int | None = None
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """What the state file holds, by prefix."""
+        modules = {"network": self.network, "weighting": self.weighting}
+        return modules if self.average is None else modules | {"average": self.average}
+
+    @property
+    def result(self) -> GlandNetwork:
+        """The network to validate and to keep: the running average where there is one."""
+        return self.network if self.average is None else self.average
+
+    def resume(self) -> None:
+        """Go on from the run folder's state file.
+
+        Raises
+        ------
+        CheckpointError
+            If it is damaged or belongs to other settings.
+        """
+        path = self.folder / STATE_FILE
+        progress = load_state(path, self.modules, self.optimizers)
+        self._refuse_other_settings(path, progress.config)
+        if progress.bfloat16 is not None and self.config.precision == "auto":
+            # The probe goes by the clock and may come out differently every time.
+            self.half = progress.bfloat16
+        progress.config, progress.bfloat16 = self.progress.config, self.half
+        self.progress, self._kept_step = progress, progress.step
+        self.weighting.constrain(progress.step)
+
+    def _refuse_other_settings(self, path: Path, saved: str) -> None:
+        before, now = json.loads(saved), json.loads(self.progress.config)
+        changed = [
+            f"{name} ({before[name]}, now {now[name]})"
+            for name in now
+            if name in before and name not in MAY_CHANGE and before[name] != now[name]
+        ]
+        if changed:
+            raise CheckpointError(
+                f"{path} cannot be resumed from: it was trained with another "
+                f"{', '.join(changed)}. Give the same settings, or start a new run folder."
+            )
+
+    def run(self, stop: Stop | None = None) -> Iterator[TrainingEvent]:
+        """Train to the configured number of epochs, or until stopped.
+
+        Yields
+        ------
+        StepFinished, EpochFinished, TrainingNotice, TrainingFinished
+
+        Raises
+        ------
+        NonFiniteLossError
+            The state of the last epoch's end is in the run folder.
+        """
+        stop = stop or _Never()
+        first, per_epoch = self.progress.step, self.config.steps_per_epoch
+        if first == 0:
+            # A run killed in its first epoch, too, can be resumed.
+            self._save_state()
+        with (
+            HistoryWriter(self.folder / STEPS_FILE, "step", first) as steps,
+            HistoryWriter(self.folder / EPOCHS_FILE, "epoch", first // per_epoch) as epochs,
+        ):
+            for step in range(first, self.config.total_steps):
+                if stop.stopped:
+                    break
+                event = self._step(step)
+                steps.write(event.row())
+                yield event
+                if (step + 1) % per_epoch == 0:
+                    finished = self._finish_epoch(event)
+                    epochs.write(_epoch_row(finished))
+                    steps.sync()
+                    # Last: a run killed before this line does the epoch again, rows and all.
+                    self._save_state()
+                    yield finished
+                    for text in self.watch.notices(finished.measures, self.weighting):
+                        yield TrainingNotice(text)
+        yield self._finish()
+
+    def _finish(self) -> TrainingFinished:
+        self._save(LAST_FILE, self.progress.measures)
+        self._save_state()
+        return TrainingFinished(
+            folder=self.folder,
+            best_epoch=self.progress.best_epoch,
+            measures=dict(self.progress.measures),
+            stopped=self.progress.step < self.config.total_steps,
+        )
+
+    def _step(self, step: int) -> StepFinished:
+        config, start = self.config, time.perf_counter()
+        losses = self._losses(step)
+        total = self.weighting(losses)
+        if not torch.isfinite(total):
+            self._give_up("loss", losses, step)
+        weights = self.weighting.weights().detach().tolist()
+        norm, rate = self._descend(total, losses, step)
+        self.progress.step = step + 1
+        values = {name: float(value.detach()) for name, value in losses.items()}
+        sums = self.progress.loss_sums
+        self.progress.loss_sums = {name: sums.get(name, 0.0) + values[name] for name in values}
+        return StepFinished(
+            step=step + 1,
+            total_steps=config.total_steps,
+            epoch=step // config.steps_per_epoch + 1,
+            losses=values,
+            weights=dict(zip(self.weighting.names, weights, strict=True)),
+            log_vars=self.weighting.log_vars(),
+            total=float(total.detach()),
+            learning_rate=rate,
+            gradient_norm=norm,
+            seconds=time.perf_counter() - start,
+        )
+
+    def _descend(self, total: Tensor, losses: dict[str, Tensor], step: int) -> tuple[float, float]:
+        """Do one optimiser step; returns the gradient norm and the learning rate."""
+        rate = learning_rate(self.config, step)
+        optimizer = self.optimizers[step % len(self.optimizers)]
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        most = self.config.clip_norm or math.inf
+        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), most))
+        if not math.isfinite(norm):
+            self._give_up("gradient", losses, step)
+        optimizer.step()
+        self.weighting.constrain(step + 1)
+        if self.average is not None:
+            # A young average forgets faster, or it would hold on to the random start.
+            decay = min(self.config.average_decay, (1 + step) / (10 + step))
+            update_average(self.average, self.network, decay)
+        return norm, rate
+
+    def _losses(self, step: int) -> dict[str, Tensor]:
+        config = self.config
+        window = config.augmentation.window(config.patch_size)
+        drawn = self.source.draw(config.batch_size, window, config.seed, step)
+        seed = config.seed * 1_000_003 + step
+        batch = augment(
+            drawn, config.patch_size, config.mpp, config.augmentation, seed, self.device
+        )
+        torch.manual_seed(seed)  # dropout, too, depends on the step alone
+        self.network.train()
+        images = batch.images
+        if config.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            output = self.network(images)
+        return multi_loss(
+            output,
+            batch.labels,
+            batch.classes,
+            self.network.config.regions,
+            config.losses,
+            config.geometry_probability,
+        )
+
+    def _give_up(self, what: str, losses: dict[str, Tensor], step: int) -> NoReturn:
+        # Nothing is saved here: this step's batch statistics are in the network already, and
+        # the steps before it may have been on their way to infinity.
+        values = ", ".join(f"{name} {float(value.detach()):g}" for name, value in losses.items())
+        raise NonFiniteLossError(
+            f"The {what} is no longer a finite number at step {step + 1} ({values}). The state "
+            f"after step {self._kept_step} is kept in {self.folder}. Lower the learning rate "
+            f"(now {learning_rate(self.config, step):g}) or set a gradient limit, and train again."
+        )
+
+    def _finish_epoch(self, last: StepFinished) -> EpochFinished:
+        measures: dict[str, float] = {}
+        if self.validate is not None:
+            self.result.eval()
+            measures = {name: float(value) for name, value in self.validate(self.result).items()}
+        steps = self.config.steps_per_epoch
+        means = {name: total / steps for name, total in self.progress.loss_sums.items()}
+        self.progress.loss_sums, self.progress.measures = {}, measures
+        return EpochFinished(
+            epoch=last.epoch,
+            epochs=self.config.epochs,
+            losses=means,
+            weights=last.weights,
+            log_vars=last.log_vars,
+            measures=measures,
+            best=self._keep_if_best(last.epoch, measures),
+        )
+
+    def _keep_if_best(self, epoch: int, measures: dict[str, float]) -> bool:
+        score = measures.get(SCORE, float(epoch))
+        best = score > self.progress.best_score
+        if best:
+            self.progress.best_score, self.progress.best_epoch = score, epoch
+            self._save(BEST_FILE, measures)
+        return best
+
+    def _save(self, name: str, measures: dict[str, float]) -> None:
+        card = self.card.model_copy(
+            update={
+                "measures": {**self.card.measures, **measures},
+                "log_vars": self.weighting.log_vars(),
+            }
+        )
+        save_model(self.folder / name, self.result, card)
+
+    def _save_state(self) -> None:
+        save_state(self.folder / STATE_FILE, self.modules, self.optimizers, self.progress)
+        self._kept_step = self.progress.step
+
+
+def _epoch_row(event: EpochFinished) -> dict[str, float | int | str]:
+    row: dict[str, float | int | str] = {"epoch": event.epoch, "best": int(event.best)}
+    row |= {f"loss_{name}": value for name, value in event.losses.items()}
+    row |= {f"weight_{name}": value for name, value in event.weights.items()}
+    row |= {f"log_var_{name}": value for name, value in event.log_vars.items()}
+    return row | event.measures
