@@ -1,0 +1,105 @@
+"""Glands in H&E images: instances with lumen, epithelium and stroma, benign or malignant.
+
+A library first: everything works without napari and without Qt. The names below are the public
+interface; each is loaded when it is first used, because napari imports this package when it
+starts and must not wait for PyTorch. Type checkers read them in ``__init__.pyi``.
+
+Examples
+--------
+>>> import napari_gland_mtl as gm
+>>> sorted(name for name in dir(gm) if name.startswith("list"))
+['list_models']
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "GLAND_REGIONS": "regions",
+    "GlandMTLError": "errors",
+    "Model": "checkpoint",
+    "ModelCard": "checkpoint",
+    "NetworkConfig": "network",
+    "Region": "regions",
+    "RegionHierarchy": "regions",
+    "SegmentConfig": "jobs.segment",
+    "Segmentation": "segmentation",
+    "Slide": "slides",
+    "TopologyViolations": "segmentation",
+    "TrainingConfig": "training",
+    "build_network": "network",
+    "count_violations": "metrics.topology",
+    "evaluate": "jobs.direct",
+    "list_models": "checkpoint",
+    "load_model": "checkpoint",
+    "open_dataset": "datasets",
+    "open_slide": "slides",
+    "read_segmentation": "export.ome_zarr",
+    "save_model": "checkpoint",
+    "segment": "jobs.direct",
+    "segment_image": "jobs.segment",
+    "slide_from_array": "slides",
+    "train": "jobs.direct",
+    "write_segmentation": "export.ome_zarr",
+    "write_table": "export.tables",
+}
+"""Public name -> the module that has it."""
+
+__all__ = [
+    "GLAND_REGIONS",
+    "GlandMTLError",
+    "Model",
+    "ModelCard",
+    "NetworkConfig",
+    "Region",
+    "RegionHierarchy",
+    "SegmentConfig",
+    "Segmentation",
+    "Slide",
+    "TopologyViolations",
+    "TrainingConfig",
+    "__version__",
+    "build_network",
+    "count_violations",
+    "evaluate",
+    "list_models",
+    "load_model",
+    "open_dataset",
+    "open_slide",
+    "read_segmentation",
+    "save_model",
+    "segment",
+    "segment_image",
+    "slide_from_array",
+    "train",
+    "write_segmentation",
+    "write_table",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for (PEP 562)."""
+    if name == "__version__":
+        value: Any = _installed_version()
+    elif name in _HOMES:
+        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """All public names, loaded or not."""
+    return sorted({*globals(), *__all__})
+
+
+def _installed_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("napari-gland-mtl")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0+unknown"

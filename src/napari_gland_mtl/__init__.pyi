@@ -1,0 +1,29 @@
+from .checkpoint import Model as Model
+from .checkpoint import ModelCard as ModelCard
+from .checkpoint import list_models as list_models
+from .checkpoint import load_model as load_model
+from .checkpoint import save_model as save_model
+from .datasets import open_dataset as open_dataset
+from .errors import GlandMTLError as GlandMTLError
+from .export.ome_zarr import read_segmentation as read_segmentation
+from .export.ome_zarr import write_segmentation as write_segmentation
+from .export.tables import write_table as write_table
+from .jobs.direct import evaluate as evaluate
+from .jobs.direct import segment as segment
+from .jobs.direct import train as train
+from .jobs.segment import SegmentConfig as SegmentConfig
+from .jobs.segment import segment_image as segment_image
+from .metrics.topology import count_violations as count_violations
+from .network import NetworkConfig as NetworkConfig
+from .network import build_network as build_network
+from .regions import GLAND_REGIONS as GLAND_REGIONS
+from .regions import Region as Region
+from .regions import RegionHierarchy as RegionHierarchy
+from .segmentation import Segmentation as Segmentation
+from .segmentation import TopologyViolations as TopologyViolations
+from .slides import Slide as Slide
+from .slides import open_slide as open_slide
+from .slides import slide_from_array as slide_from_array
+from .training import TrainingConfig as TrainingConfig
+
+__version__: str

@@ -1,0 +1,110 @@
+"""``gland-mtl evaluate``: the measures of a model, or of predictions on disk, on a data set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import InvalidInputError, OutputNotWritableError
+from .options import DeviceOption, JsonFileOption, MasksOption, ModelOption, MppOption, given
+from .progress import progress_bars, stop_on_interrupt, watch
+from .segment import INTERRUPTED
+
+if TYPE_CHECKING:
+    from ..datasets.dataset import Dataset
+    from ..jobs.events import Event
+    from ..jobs.stop import StopToken
+
+
+def evaluate(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of images and masks.")],
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="S", help="Part of the data set: train, testA, testB (GlaS)."),
+    ] = None,
+    mpp: MppOption = None,
+    masks: MasksOption = None,
+    model: ModelOption = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUTDIR",
+            help="Instead of a model: what 'segment' wrote, or label images <stem>.tif|png.",
+        ),
+    ] = None,
+    device: DeviceOption = None,
+    flips: Annotated[
+        bool | None,
+        typer.Option(help="Average over the four flips of every tile.", show_default="flips"),
+    ] = None,
+    json_: JsonFileOption = None,
+) -> None:
+    """Measure a model, or predictions on disk, against the masks of a data set."""
+    if model is not None and predictions is not None:
+        raise InvalidInputError("Give either --model or --predictions, not both.")
+    if json_ is not None:
+        _check_writable(json_)
+    from ..datasets import open_dataset
+
+    data = open_dataset(dataset, mpp=mpp, split=split, **given(masks=masks))
+    typer.echo(data.description or f"{len(data)} images", err=True)
+    with stop_on_interrupt() as stop, progress_bars() as progress:
+        options = given(model=model, device=device, flips=flips)
+        done = watch(_events(data, predictions, options, stop), progress, "evaluating")
+    measures = {"dataset": str(dataset), "split": split, **done.measures}
+    _print(measures)
+    if json_ is not None:
+        _write(json_, measures)
+    if not done.complete:
+        typer.echo("stopped; the measures are those of the images before", err=True)
+        raise typer.Exit(INTERRUPTED)
+
+
+def _events(
+    data: Dataset, predictions: Path | None, options: dict[str, Any], stop: StopToken
+) -> Iterator[Event]:
+    from ..jobs.evaluate import evaluate_model, evaluate_predictions
+    from ..jobs.segment import SegmentConfig
+
+    if predictions is not None:
+        return evaluate_predictions(data, predictions, stop)
+    return evaluate_model(data, SegmentConfig(**options), stop)
+
+
+def _print(measures: dict[str, Any]) -> None:
+    """The measures in lines for a person; the JSON has more."""
+    for name, value in measures.items():
+        if name in ("per_image", "dataset", "split") or value is None:
+            continue
+        if isinstance(value, dict):
+            texts = [f"{kind} {_number(number)}" for kind, number in value.items()]
+            typer.echo(f"{name}: {', '.join(texts)}")
+        else:
+            typer.echo(f"{name}: {_number(value)}")
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "not measured"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _check_writable(path: Path) -> None:
+    """Complain about the report's place before the work, not after it."""
+    if not path.parent.is_dir():
+        raise OutputNotWritableError(f"There is no folder {path.parent} to write {path.name} to.")
+    if path.is_dir():
+        raise OutputNotWritableError(f"{path} is a folder; --json takes a file.")
+
+
+def _write(path: Path, measures: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_text(json.dumps(measures, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputNotWritableError(f"{path} cannot be written ({error.strerror}).") from error

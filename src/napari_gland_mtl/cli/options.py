@@ -1,0 +1,62 @@
+"""Options that several commands share, and how options become a configuration.
+
+The defaults live in the configurations. An option that was not given is left out here, so that
+no default is written down twice.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME|FILE",
+        help="Name of a model, its file or its run folder. (default: glas)",
+        show_default=False,
+    ),
+]
+MppOption = Annotated[
+    float | None,
+    typer.Option(
+        "--mpp",
+        metavar="UM",
+        help="Pixel size in um, where the file does not say it or is wrong.",
+        show_default=False,
+    ),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda|mps",
+        help="Where the network runs. (default: auto)",
+        show_default=False,
+    ),
+]
+MasksOption = Annotated[
+    str | None,
+    typer.Option(
+        "--masks",
+        metavar="auto|binary|instances|regions",
+        help="What the masks hold. (default: auto, told by their values)",
+        show_default=False,
+    ),
+]
+JsonFileOption = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE", help="Write the result there as JSON."),
+]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace outputs that exist already.")
+]
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given on the command line."""
+    return {name: value for name, value in options.items() if value is not None}

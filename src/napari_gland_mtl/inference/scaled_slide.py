@@ -1,0 +1,104 @@
+"""A slide seen at the network's own um/px, read window by window.
+
+The network knows one scale only. Each window is read from the coarsest pyramid level that is
+still fine enough and resampled on its own, which gives the pixels that resampling the whole
+image would have given, so memory depends on the window and not on the slide.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InvalidInputError, MissingPixelSizeError
+from ..slides import Slide
+from ..slides.pixel_size import LARGEST_MPP, SMALLEST_MPP, plausible_mpp
+from ..slides.resampling import resample_window, resampled_size, source_window
+from .tiling import Window
+
+LEVEL_TOLERANCE = 1.01
+"""A level counts as fine enough up to this factor: scanners write 0.4991 for 0.5."""
+
+
+def pixel_size(slide: Slide, mpp: float | None = None) -> float:
+    """Um per pixel of the full resolution: as given, else as the file says.
+
+    Raises
+    ------
+    MissingPixelSizeError
+        If neither is known. It is never guessed.
+    InvalidInputError
+        If `mpp` is not possible.
+    """
+    if mpp is not None:
+        if plausible_mpp(mpp) is None:
+            raise InvalidInputError(
+                f"A pixel size of {mpp:g} um is not possible here: give micrometres per pixel, "
+                f"from {SMALLEST_MPP:g} to {LARGEST_MPP:g} (a 20x scan has about 0.5)."
+            )
+        return float(mpp)
+    if slide.mpp is not None:
+        return float(slide.mpp)
+    reason = f" ({slide.mpp_note.rstrip('.')})" if slide.mpp_note else ""
+    raise MissingPixelSizeError(
+        f"The pixel size of {slide.name!r} is unknown{reason}. Give it in um/px with --mpp on the "
+        f"command line, mpp= in Python, or the layer's scale in napari, e.g. 0.5 for a 20x scan."
+    )
+
+
+class ScaledSlide:
+    """A slide resampled to another um/px, without ever holding more than a window of it.
+
+    Parameters
+    ----------
+    slide : Slide
+    mpp : float
+        Um per pixel of the slide's full resolution.
+    target_mpp : float
+        Um per pixel wanted.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Height and width at `target_mpp`.
+    scale : float
+        Pixels of the full resolution per pixel of this view.
+    """
+
+    def __init__(self, slide: Slide, mpp: float, target_mpp: float) -> None:
+        self._slide = slide
+        self.scale = target_mpp / mpp
+        self._levels = slide.levels
+        full = self._levels[0]
+        self.shape = (
+            resampled_size(full.height, self.scale),
+            resampled_size(full.width, self.scale),
+        )
+        self.level = self._coarsest_sufficient_level()
+
+    def _coarsest_sufficient_level(self) -> int:
+        sufficient = [
+            index
+            for index, level in enumerate(self._levels)
+            if level.downsample <= max(self.scale, 1.0) * LEVEL_TOLERANCE
+        ]
+        return max(sufficient, key=lambda index: self._levels[index].downsample)
+
+    def read(self, window: Window) -> npt.NDArray[np.uint8]:
+        """Pixels of a window of this view, uint8 RGB (Y, X, 3)."""
+        level = self._levels[self.level]
+        scale = self.scale / level.downsample
+        y0, y1 = source_window(window.y0, window.y1, level.height, scale)
+        x0, x1 = source_window(window.x0, window.x1, level.width, scale)
+        pixels = self._slide.read_region(self.level, y0, x0, y1 - y0, x1 - x0)
+        resampled = resample_window(pixels, scale, (level.height, level.width), window)
+        return cast("npt.NDArray[np.uint8]", resampled)
+
+    def window_below(self, region: Window) -> Window:
+        """Pixels of this view that a region of the full resolution is interpolated from."""
+        up = 1 / self.scale
+        y0, y1 = source_window(region.y0, region.y1, self.shape[0], up)
+        x0, x1 = source_window(region.x0, region.x1, self.shape[1], up)
+        return Window(y0, x0, y1, x1)

@@ -1,0 +1,1 @@
+"""Long-running work as generators of events that can be watched and stopped."""

@@ -1,0 +1,212 @@
+"""The jobs as plain functions that run to their end and return the result.
+
+For scripts and notebooks; whoever wants progress or wants to stop takes the generators of
+`jobs.segment`, `jobs.evaluate` and `jobs.train`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import InvalidInputError
+from ..segmentation import Segmentation
+from .events import EvaluationDone, Event, SegmentationDone
+
+Last = TypeVar("Last", bound=Event)
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from ..checkpoint import Model
+    from ..datasets.dataset import Dataset
+    from ..slides import Slide
+    from .train import TrainConfig
+
+
+def segment(
+    image: Any,
+    model: str | Path | Model = "glas",
+    mpp: float | None = None,
+    region: tuple[int, int, int, int] | None = None,
+    **settings: Any,
+) -> Segmentation:
+    """Segment an image: glands, lumen, epithelium, stroma, class.
+
+    Parameters
+    ----------
+    image : path, Slide or array
+        A file of any kind that :func:`open_slide` reads, an open slide, or an array (Y, X, 3)
+        of numpy, dask or zarr.
+    model : str, path or Model
+        Name of a model, its file or run folder, or a model that is loaded already.
+    mpp : float, optional
+        Micrometres per pixel, where the file does not say it. An array does not say it.
+    region : tuple of int, optional
+        ``(y0, x0, y1, x1)`` in px, to segment a part of the image.
+    **settings
+        Other fields of :class:`~napari_gland_mtl.jobs.segment.SegmentConfig`: ``device``,
+        ``tile_size``, ``batch_size``, ``flips``, ``decoding``.
+
+    Returns
+    -------
+    Segmentation
+        Labels of the image (or of the region) in its own pixels.
+
+    Raises
+    ------
+    MissingPixelSizeError
+        If neither the file nor `mpp` gives the pixel size.
+    UnreadableImageError, InvalidInputError, ModelNotFoundError, CheckpointError
+    DeviceNotAvailableError
+
+    Examples
+    --------
+    >>> import napari_gland_mtl as gm
+    >>> result = gm.segment("biopsy.svs", region=(0, 0, 2048, 2048))  # doctest: +SKIP
+    >>> result.table["area_um2"].mean()  # doctest: +SKIP
+    """
+    from .segment import SegmentConfig, segment_image
+
+    loaded = None if isinstance(model, str | Path) else model
+    name = str(model) if loaded is None else loaded.card.name
+    config = SegmentConfig(model=name, mpp=mpp, **settings)
+    with _opened(image, mpp) as slide:
+        done = _last(segment_image(slide, config, region=region, model=loaded), SegmentationDone)
+    return done.segmentation
+
+
+def evaluate(
+    dataset: str | Path | Dataset,
+    model: str | Path | Model = "glas",
+    predictions: str | Path | None = None,
+    mpp: float | None = None,
+    split: str | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Measure a model, or predictions on disk, against the masks of a data set.
+
+    Parameters
+    ----------
+    dataset : path or Dataset
+        A folder that :func:`open_dataset` reads, or what it returned.
+    model : str, path or Model
+        As for :func:`segment`. Not used with `predictions`.
+    predictions : path, optional
+        A folder of ``<stem>.ome.zarr`` as ``gland-mtl segment`` writes them, or of label
+        images ``<stem>.tif`` or ``.png``.
+    mpp, split : optional
+        Passed to :func:`open_dataset`.
+    **settings
+        Other fields of :class:`~napari_gland_mtl.jobs.segment.SegmentConfig`.
+
+    Returns
+    -------
+    dict
+        ``images``, ``classification_accuracy``, ``pixel_accuracy``; ``object_f1``,
+        ``object_dice``, ``object_hausdorff_px``, ``object_hausdorff_um``, each ``{"pooled": x,
+        "mean": y}``; ``topology_violations_raw``, ``topology_violations``; ``per_image``. None
+        stands for what could not be measured.
+
+    Raises
+    ------
+    DatasetError
+        If the data set or the predictions are incomplete or do not fit together.
+    """
+    from .evaluate import evaluate_model, evaluate_predictions
+    from .segment import SegmentConfig
+
+    data = _dataset(dataset, mpp, split)
+    if predictions is not None:
+        return _last(evaluate_predictions(data, predictions), EvaluationDone).measures
+    loaded = None if isinstance(model, str | Path) else model
+    name = str(model) if loaded is None else loaded.card.name
+    config = SegmentConfig(model=name, **settings)
+    return _last(evaluate_model(data, config, model=loaded), EvaluationDone).measures
+
+
+def train(
+    dataset: str | Path | Dataset,
+    folder: str | Path,
+    mpp: float | None = None,
+    split: str | None = None,
+    resume: bool = False,
+    **settings: Any,
+) -> Model:
+    """Train or fine-tune a model.
+
+    Parameters
+    ----------
+    dataset : path or Dataset
+        A folder that :func:`open_dataset` reads, or what it returned.
+    folder : path
+        The run folder: weights, settings, histories, and the state to resume from.
+    mpp, split : optional
+        Passed to :func:`open_dataset`.
+    resume : bool
+        Go on with the training in `folder`; takes no settings.
+    **settings
+        Fields of :class:`~napari_gland_mtl.jobs.train.TrainConfig` (``start``, ``validation``,
+        ``split_by`` ...) and of :class:`TrainingConfig` (``epochs``, ``losses``, ``weighting``,
+        ``learning_rate`` ...).
+
+    Returns
+    -------
+    Model
+        The best weights.
+
+    Raises
+    ------
+    DatasetError, OutputExistsError, OutputNotWritableError, NonFiniteLossError
+    """
+    from ..checkpoint import load_model
+    from .train import train_model
+
+    config = None if resume and not settings else train_config(**settings)
+    deque(train_model(_dataset(dataset, mpp, split), folder, config, resume=resume), maxlen=0)
+    return load_model(folder)
+
+
+def train_config(**settings: Any) -> TrainConfig:
+    """A :class:`~napari_gland_mtl.jobs.train.TrainConfig` from its fields and its training's.
+
+    ``start="default"`` is the default model.
+    """
+    from ..checkpoint import DEFAULT_MODEL
+    from .train import TrainConfig
+
+    own = {name: settings.pop(name) for name in TrainConfig.model_fields if name in settings}
+    if own.get("start") == "default":
+        own["start"] = DEFAULT_MODEL
+    return TrainConfig(**{"training": settings, **own})
+
+
+def _dataset(dataset: str | Path | Dataset, mpp: float | None, split: str | None) -> Dataset:
+    if not isinstance(dataset, str | Path):
+        return dataset
+    from ..datasets import open_dataset
+
+    return open_dataset(dataset, mpp=mpp, split=split)
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str | Path)
+
+
+def _opened(image: Any, mpp: float | None) -> AbstractContextManager[Slide]:
+    """The image as a slide; one that was opened here is closed in the end."""
+    from ..slides import Slide, open_slide, slide_from_array
+
+    if isinstance(image, Slide):
+        return nullcontext(image)
+    return open_slide(image, mpp=mpp) if _is_path(image) else slide_from_array(image, mpp=mpp)
+
+
+def _last(events: Iterator[Event], kind: type[Last]) -> Last:
+    (last,) = deque(events, maxlen=1) or (None,)
+    if not isinstance(last, kind):
+        raise InvalidInputError("The job ended without a result.")
+    return last
