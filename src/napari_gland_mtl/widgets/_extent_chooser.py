@@ -1,0 +1,119 @@
+"""Which part of the image: all of it, what is in view, or a rectangle drawn on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from ..errors import InvalidInputError
+from . import _layers
+from ._extent import Extent, rectangle_corners, view_corners, window_around
+from ._image_source import Window
+
+
+class ExtentChooser(QWidget):
+    """Chooses the part of the image, and offers a layer to draw a rectangle on.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    chosen_image : callable
+        Gives the image layer to draw on, or None.
+    parent : QWidget, optional
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        chosen_image: Callable[[], Any | None],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._chosen_image = chosen_image
+        self.combo = self._create_combo()
+        self.draw_button = self._create_draw_button()
+        self.hint = QLabel()
+        self.hint.setObjectName("extent_hint")
+        self.hint.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        for widget in (self.combo, self.draw_button, self.hint):
+            layout.addWidget(widget)
+        self._show_choice()
+
+    @property
+    def extent(self) -> Extent:
+        """The choice."""
+        return Extent(self.combo.currentText())
+
+    def refresh(self) -> None:
+        """Follow the viewer's shapes layers."""
+        if self.extent is Extent.RECTANGLE:
+            self._show_hint()
+
+    def window_on(self, image: Any) -> Window | None:
+        """The chosen part in px of the image's full resolution; None for all of it.
+
+        Raises
+        ------
+        InvalidInputError
+            If nothing is drawn, or it misses the image.
+        """
+        if self.extent is Extent.WHOLE:
+            return None
+        if self.extent is Extent.VIEW:
+            return window_around(self._corners_in_view(), image)
+        shapes = _layers.rectangle_layer(self._viewer)
+        if shapes is None:
+            raise InvalidInputError(
+                "There is no rectangle yet. Press “Draw a rectangle”, drag one on the image, "
+                "then press Run."
+            )
+        return window_around(rectangle_corners(shapes), image)
+
+    def _create_combo(self) -> QComboBox:
+        combo = QComboBox()
+        combo.setObjectName("extent_combo")
+        combo.addItems([extent.value for extent in Extent])
+        combo.setToolTip(
+            "The part of the image to segment. The result covers this part only and replaces "
+            "the image's result before."
+        )
+        combo.currentIndexChanged.connect(self._show_choice)
+        return combo
+
+    def _create_draw_button(self) -> QPushButton:
+        button = QPushButton("Draw a rectangle")
+        button.setObjectName("draw_rectangle_button")
+        button.setToolTip("Adds a layer on which one drag of the mouse draws the part to segment.")
+        button.clicked.connect(self._draw)
+        return button
+
+    def _show_choice(self, *_: Any) -> None:
+        rectangle = self.extent is Extent.RECTANGLE
+        self.draw_button.setVisible(rectangle)
+        self.hint.setVisible(rectangle)
+        self._show_hint()
+
+    def _show_hint(self) -> None:
+        shapes = _layers.rectangle_layer(self._viewer)
+        self.hint.setText("" if shapes is None else f"Uses the rectangle on “{shapes.name}”.")
+
+    def _draw(self, *_: Any) -> None:
+        image = self._chosen_image()
+        if image is not None:
+            _layers.add_rectangle_layer(self._viewer, image)
+            self.hint.setText("Now drag a rectangle on the image, then press Run.")
+
+    def _corners_in_view(self) -> Any:
+        if self._viewer.dims.ndisplay != 2:
+            raise InvalidInputError("The viewer shows 3-D. Switch it to 2-D to use its view.")
+        # The canvas fills the main window's central widget.
+        central = self.window().centralWidget()
+        # The camera moved into the scene in napari 0.9.
+        camera = getattr(self._viewer, "scene", self._viewer).camera
+        return view_corners(camera.center, camera.zoom, (central.height(), central.width()))

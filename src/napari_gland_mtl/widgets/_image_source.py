@@ -1,0 +1,163 @@
+"""What can be segmented in an image layer, at which pixel size, and how its pixels are read.
+
+A layer may be RGB, RGBA or grey, one array or a pyramid. Its pixel size is taken from its scale
+only where its units are lengths: a scale without units may mean anything, so it is offered as
+a hint and never used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InvalidInputError
+from ._layer_data import Placement
+
+if TYPE_CHECKING:
+    from ..slides.slide import Slide
+
+ANISOTROPY_LIMIT = 0.01
+Window = tuple[int, int, int, int]
+"""(y0, x0, y1, x1) in px of the full resolution; y1 and x1 are past the end."""
+
+
+@dataclass(frozen=True)
+class PixelSize:
+    """The pixel size of a layer.
+
+    Attributes
+    ----------
+    mpp : float or None
+        um per pixel; None where it is unknown or implausible.
+    note : str
+        Where it comes from, or why it is missing, in words for the user.
+    """
+
+    mpp: float | None
+    note: str
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """The pixels of an image, held apart from the layer, which a job must not touch.
+
+    Attributes
+    ----------
+    levels : tuple of array-like, each (Y, X) or (Y, X, C)
+        numpy, dask or zarr; the full resolution first.
+    name : str
+    height, width : int
+    """
+
+    levels: tuple[Any, ...]
+    name: str
+    height: int
+    width: int
+
+    def slide(self, mpp: float | None) -> Slide:
+        """The pixels as a slide of `mpp` um per pixel."""
+        from ..slides.array import slide_from_array
+
+        return slide_from_array(list(self.levels), mpp=mpp, name=self.name)
+
+
+def full_resolution(layer: Any) -> Any:
+    """The array of the layer's finest level, (Y, X) or (Y, X, C)."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def image_shape(layer: Any) -> tuple[int, int]:
+    """(height, width) in px of the full resolution.
+
+    Raises
+    ------
+    InvalidInputError
+        If the layer has more than two axes besides colour.
+    """
+    if layer.ndim != 2:
+        raise InvalidInputError(
+            f"“{layer.name}” has {layer.ndim} axes; a single two-dimensional image is needed. "
+            "If its first axis is colour, right-click the layer after “Split Stack” and choose "
+            "“Merge to RGB”; if it is a stack, split it and choose one plane."
+        )
+    height, width = full_resolution(layer).shape[:2]
+    return int(height), int(width)
+
+
+def placement_of(layer: Any) -> Placement:
+    """Where a two-dimensional image layer lies in the world."""
+    return Placement(
+        name=layer.name,
+        image_id=str(layer.unique_id),
+        scale=tuple(float(s) for s in layer.scale),
+        translate=tuple(float(t) for t in layer.translate),
+        rotate=np.asarray(layer.rotate),
+        shear=np.asarray(layer.shear),
+        affine=np.asarray(layer.affine),
+        units=tuple(layer.units),
+    )
+
+
+def pixel_size_of(layer: Any) -> PixelSize:
+    """um per pixel from the layer's scale and units, where both are plausible."""
+    from ..slides.pixel_size import plausible_mpp
+
+    steps = _world_steps(layer)
+    micrometres = [_micrometres(unit) for unit in layer.units[-2:]]
+    if None in micrometres:
+        return PixelSize(None, _no_units_note(steps))
+    y, x = (float(step * um) for step, um in zip(steps, micrometres, strict=True))
+    if abs(y - x) > ANISOTROPY_LIMIT * max(y, x):
+        return PixelSize(
+            None,
+            f"The layer's pixels are not square ({y:.4g} x {x:.4g} µm). "
+            "Please enter one size for both.",
+        )
+    mpp = plausible_mpp(y)
+    if mpp is None:
+        return PixelSize(
+            None, f"The layer says {y:.4g} µm, which no microscope image has. Please enter it."
+        )
+    return PixelSize(mpp, "From the image layer.")
+
+
+def _world_steps(layer: Any) -> tuple[float, float]:
+    """World units between neighbouring pixels, (y, x)."""
+    from napari.utils.transforms import Affine
+
+    transform = Affine(scale=layer.scale, rotate=layer.rotate, shear=layer.shear)
+    linear = np.asarray(layer.affine.linear_matrix) @ np.asarray(transform.linear_matrix)
+    y, x = np.linalg.norm(linear[-2:, -2:], axis=0)
+    return float(y), float(x)
+
+
+def _micrometres(unit: Any) -> float | None:
+    """How many micrometres one `unit` is; None if it is no length (napari's default: pixel)."""
+    import pint
+
+    try:
+        return float((1 * unit).to("micrometer").magnitude)
+    except pint.DimensionalityError:
+        return None
+
+
+def _no_units_note(steps: tuple[float, float]) -> str:
+    note = "This image carries no pixel size. Please enter it (it is in the scanner's settings)."
+    if not np.allclose(steps, 1.0):
+        note += f" The layer's scale is {steps[0]:.4g}, without a unit."
+    return note
+
+
+def image_source(layer: Any) -> ImageSource:
+    """The pixels of an image layer, to be read in another thread.
+
+    Raises
+    ------
+    InvalidInputError
+        If the layer is no two-dimensional image.
+    """
+    height, width = image_shape(layer)
+    levels = tuple(layer.data) if layer.multiscale else (layer.data,)
+    return ImageSource(levels, layer.name, height, width)

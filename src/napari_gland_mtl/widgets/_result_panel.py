@@ -1,0 +1,135 @@
+"""What was found: the image's class, the glands, the legend; and where to go from there."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QSize, Signal
+from qtpy.QtGui import QColor, QPainter, QPen, QPixmap
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from ..segmentation import Segmentation
+from . import _result_text as words
+from ._layer_styles import LegendEntry, legend
+
+SWATCH = QSize(18, 14)
+
+
+class ResultPanel(QWidget):
+    """Sentences about a segmentation, its legend, and the buttons to save and list it."""
+
+    save_clicked = Signal()
+    table_clicked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.class_label = self._create_label("class_label")
+        font = self.class_label.font()
+        font.setBold(True)
+        self.class_label.setFont(font)
+        self.disclaimer = self._create_label("disclaimer_label")
+        self.disclaimer.setText(words.DISCLAIMER)
+        self.gland_label = self._create_label("gland_label")
+        self.part_label = self._create_label("part_label")
+        self.topology_label = self._create_label("topology_label")
+        self.legend_box = QWidget()
+        self.legend_box.setObjectName("legend")
+        QVBoxLayout(self.legend_box).setContentsMargins(0, 2, 0, 2)
+        self.legend_box.layout().setSpacing(2)
+        self.table_button = self._create_button(
+            "Gland table", "table_button", "Open napari's table with one row per gland."
+        )
+        self.save_button = self._create_button(
+            "Save masks…", "save_button", "Write image, masks and table to one OME-Zarr folder."
+        )
+        self.table_button.clicked.connect(lambda: self.table_clicked.emit())
+        self.save_button.clicked.connect(lambda: self.save_clicked.emit())
+        self._arrange()
+        self.hide()
+
+    def show_segmentation(self, segmentation: Segmentation) -> None:
+        """Describe a result."""
+        found = segmentation
+        self.class_label.setText(words.class_sentence(found.class_probabilities))
+        self.gland_label.setText(words.gland_sentence(found))
+        self.part_label.setText(
+            "" if found.complete else "Incomplete: the run was stopped before its end."
+        )
+        self.part_label.setVisible(not found.complete)
+        self.topology_label.setText(
+            words.topology_sentence(found.violations_raw, found.violations)
+        )
+        self.topology_label.setToolTip(
+            words.topology_details(found.violations_raw, found.violations)
+        )
+        counts, unknown = words.class_counts(found)
+        self._show_legend(legend(found.hierarchy, counts, unknown))
+        self.table_button.setEnabled(bool(len(found.table.get("label", ()))))
+        self.show()
+
+    def _create_label(self, name: str) -> QLabel:
+        label = QLabel()
+        label.setObjectName(name)
+        label.setWordWrap(True)
+        return label
+
+    def _create_button(self, text: str, name: str, tooltip: str) -> QPushButton:
+        button = QPushButton(text)
+        button.setObjectName(name)
+        button.setToolTip(tooltip)
+        return button
+
+    def _arrange(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 4, 0, 0)
+        layout.setSpacing(4)
+        for widget in (
+            self.class_label,
+            self.disclaimer,
+            self.part_label,
+            self.gland_label,
+            self.legend_box,
+            self.topology_label,
+        ):
+            layout.addWidget(widget)
+        row = QHBoxLayout()
+        row.addWidget(self.table_button)
+        row.addWidget(self.save_button)
+        layout.addLayout(row)
+
+    def _show_legend(self, entries: list[LegendEntry]) -> None:
+        layout = self.legend_box.layout()
+        while layout.count():
+            layout.takeAt(0).widget().deleteLater()
+        for entry in entries:
+            layout.addWidget(_LegendRow(entry))
+
+
+class _LegendRow(QWidget):
+    def __init__(self, entry: LegendEntry) -> None:
+        super().__init__()
+        self.setObjectName("legend_row")
+        picture = QLabel()
+        picture.setPixmap(swatch(entry))
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(picture)
+        layout.addWidget(QLabel(entry.name), 1)
+
+
+def swatch(entry: LegendEntry) -> QPixmap:
+    """A filled rectangle for an area, an empty one for an outline."""
+    pixmap = QPixmap(SWATCH)
+    pixmap.fill(QColor(0, 0, 0, 0))
+    painter = QPainter(pixmap)
+    color = QColor(entry.color)
+    area = pixmap.rect().adjusted(1, 1, -2, -2)
+    if entry.outline:
+        painter.setPen(QPen(color, 3))
+        painter.drawRect(area)
+    else:
+        painter.fillRect(pixmap.rect(), color)
+        painter.setPen(QPen(QColor(128, 128, 128), 1))
+        painter.drawRect(pixmap.rect().adjusted(0, 0, -1, -1))
+    painter.end()
+    return pixmap
+
+

@@ -1,0 +1,95 @@
+"""Run, Cancel, how far it is and how long it will take."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from ..jobs.runner import JobState, JobStatus
+from ._result_text import duration_text
+
+
+class RunPanel(QWidget):
+    """Buttons and progress of one job."""
+
+    run_clicked = Signal()
+    cancel_clicked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.run_button = self._create_run_button()
+        self.cancel_button = self._create_cancel_button()
+        self.bar = QProgressBar()
+        self.bar.setObjectName("progress_bar")
+        self.status_label = QLabel()
+        self.status_label.setObjectName("status_label")
+        self.status_label.setWordWrap(True)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.run_button, 2)
+        buttons.addWidget(self.cancel_button, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(buttons)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.status_label)
+        self.show_idle()
+
+    def show_busy(self, text: str, cancellable: bool = True) -> None:
+        """A job has started; how much there is to do is not known yet."""
+        self.run_button.setEnabled(False)
+        self.cancel_button.setEnabled(cancellable)
+        self.bar.setRange(0, 0)
+        self.bar.show()
+        self.show_text(text)
+
+    def show_text(self, text: str) -> None:
+        """What is being done."""
+        self.status_label.setText(text)
+        self.status_label.setVisible(bool(text))
+
+    def show_status(self, status: JobStatus) -> None:
+        """How far the job is."""
+        if status.state is JobState.STOPPING:
+            self.show_text("Stopping after this tile…")
+            return
+        if not status.total:
+            return
+        self.bar.setRange(0, status.total)
+        self.bar.setValue(status.done)
+        if not status.done:
+            self.show_text(f"{status.total} tiles to do…")
+        elif status.done < status.total:
+            left = "" if status.remaining is None else f", {_left(status.remaining)}"
+            self.show_text(f"{status.done} of {status.total} tiles done{left}")
+
+    def show_stage(self, text: str) -> None:
+        """A part without a known length."""
+        self.bar.setRange(0, 0)
+        self.show_text(f"{text}…")
+
+    def show_idle(self, text: str = "") -> None:
+        """No job runs."""
+        self.run_button.setEnabled(True)
+        self.cancel_button.setEnabled(False)
+        self.bar.setRange(0, 1)
+        self.bar.reset()
+        self.bar.hide()
+        self.show_text(text)
+
+    def _create_run_button(self) -> QPushButton:
+        button = QPushButton("Run")
+        button.setObjectName("run_button")
+        button.setToolTip("Segment the chosen part of the image.")
+        button.clicked.connect(lambda: self.run_clicked.emit())
+        return button
+
+    def _create_cancel_button(self) -> QPushButton:
+        button = QPushButton("Cancel")
+        button.setObjectName("cancel_button")
+        button.setToolTip("Stop after the tile being computed, and show what is done.")
+        button.clicked.connect(lambda: self.cancel_clicked.emit())
+        return button
+
+
+def _left(seconds: float) -> str:
+    return f"about {duration_text(seconds)} left" if seconds >= 1 else "nearly done"

@@ -1,0 +1,80 @@
+"""The jobs behind “Run” and “Save masks…”, made ready for a thread of their own.
+
+Everything slow happens in the thread: loading torch and the model, reading pixels, checking
+the settings. Neither job touches a layer or a widget.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..jobs.events import Event, Stage
+from ..jobs.runner import Job
+from ..jobs.stop import StopToken
+from ._image_source import ImageSource, Window
+from ._layer_data import LayerData, from_layer_data
+
+
+@dataclass(frozen=True)
+class SegmentRequest:
+    """What “Run” asks for.
+
+    Attributes
+    ----------
+    image : ImageSource
+    settings : dict
+        Arguments of `SegmentConfig`; checked in the thread.
+    window : tuple of int or None
+        The part of the image, in px of its full resolution; None for all of it.
+    """
+
+    image: ImageSource
+    settings: dict[str, Any]
+    window: Window | None = None
+
+
+def segmentation_job(request: SegmentRequest) -> Job:
+    """A job that segments an image; its last event carries the result."""
+
+    def job(stop: StopToken) -> Iterator[Event]:
+        yield Stage("Loading the network")
+        from ..jobs.segment import SegmentConfig, segment_image
+
+        leave_a_core_to_the_window()
+        config = SegmentConfig(**request.settings)
+        slide = request.image.slide(config.mpp)
+        yield from segment_image(slide, config, stop=stop, region=request.window)
+
+    return job
+
+
+def save_job(
+    path: Path,
+    image: ImageSource,
+    result: tuple[LayerData, LayerData],
+    offset: tuple[int, int],
+    overwrite: bool,
+) -> Job:
+    """A job that writes an image with its result layers, which begin at `offset` (y, x)."""
+
+    def job(stop: StopToken) -> Iterator[Event]:
+        yield Stage("Writing")
+        from ..export.ome_zarr import write_segmentation
+
+        segmentation = from_layer_data(*result)
+        slide = image.slide(segmentation.mpp)
+        write_segmentation(path, slide, segmentation, overwrite=overwrite, offset=offset)
+
+    return job
+
+
+def leave_a_core_to_the_window() -> None:
+    """Let torch use all cores of this machine but one, in the calling thread only."""
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    torch.set_num_threads(max(1, (cores or 1) - 1))
