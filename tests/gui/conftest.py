@@ -111,9 +111,7 @@ def tissue() -> npt.NDArray[np.uint8]:
 @pytest.fixture
 def image(viewer: Any, tissue: npt.NDArray[np.uint8]) -> Any:
     """The tissue as a layer with a pixel size."""
-    return viewer.add_image(
-        tissue, name="tissue", scale=(MPP, MPP), translate=(10, 20), units="um"
-    )
+    return viewer.add_image(tissue, name="tissue", scale=(MPP, MPP), translate=(10, 20), units="um")
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_running_again_replaces_and_leaves_other_layers_alone(
     viewer: Any, widget: Any, segmented: Any, finish: Any
 ) -> None:
     before = results(viewer, segmented)
-    mine = viewer.add_labels(np.zeros((160, 224), int), name="tissue glands of mine")
+    mine = viewer.add_labels(np.zeros((160, 224), int), name="tissue glands of mine", units="um")
     before["regions"].opacity = 0.3
     widget.image_chooser.choose(segmented)
     widget.run()

@@ -24,7 +24,11 @@ def evaluate(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder of images and masks.")],
     split: Annotated[
         str | None,
-        typer.Option(metavar="S", help="Part of the data set: train, testA, testB (GlaS)."),
+        typer.Option(
+            metavar="S",
+            help="Part of the data set: train, testA, testB (GlaS), a subfolder; or validation: "
+            "the images that the run given by --model validated on.",
+        ),
     ] = None,
     mpp: MppOption = None,
     masks: MasksOption = None,
@@ -50,7 +54,10 @@ def evaluate(
         _check_writable(json_)
     from ..datasets import open_dataset
 
-    data = open_dataset(dataset, mpp=mpp, split=split, **given(masks=masks))
+    of_run = split in ("training", "validation")
+    data = open_dataset(dataset, mpp=mpp, split=None if of_run else split, **given(masks=masks))
+    if of_run:
+        data = _part_of_run(data, model, split)
     typer.echo(data.description or f"{len(data)} images", err=True)
     with stop_on_interrupt() as stop, progress_bars() as progress:
         options = given(model=model, device=device, flips=flips)
@@ -62,6 +69,16 @@ def evaluate(
     if not done.complete:
         typer.echo("stopped; the measures are those of the images before", err=True)
         raise typer.Exit(INTERRUPTED)
+
+
+def _part_of_run(data: Dataset, model: str | None, part: Any) -> Dataset:
+    from ..jobs.run_folder import part_of_run
+
+    if model is None:
+        raise InvalidInputError(
+            f"The part {part!r} is that of a run; give its folder by --model RUN."
+        )
+    return part_of_run(data, model, part)
 
 
 def _events(

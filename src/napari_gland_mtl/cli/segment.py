@@ -69,7 +69,7 @@ def segment(
     (one row per gland). A file that fails is reported and the others go on.
     """
     from ..checkpoint import load_model
-    from ..inference.predictor import resolve_device
+    from ..devices import choose_device
     from ..jobs.segment import SegmentConfig
 
     config = SegmentConfig(
@@ -82,7 +82,7 @@ def segment(
             flips=flips,
         )
     )
-    resolve_device(config.device)
+    choose_device(config.device)
     paths = expand(inputs)
     loaded = load_model(config.model)
     make_writable(output)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..errors import DeviceNotAvailableError, InvalidInputError
+from ..errors import InvalidInputError
 from ..losses.region_probabilities import log_assignment_probabilities
 from ..network import GlandNetwork
 from .tiling import Tile, Window, pad_mirrored, plan_tiles, round_up
@@ -58,35 +58,6 @@ class PredictedTile:
     tile: Tile
     probabilities: Float32Array
     class_map: Float32Array
-
-
-def resolve_device(name: str = "auto") -> torch.device:
-    """The device of that name, or with ``"auto"`` the fastest at hand: cuda, mps, cpu.
-
-    Raises
-    ------
-    DeviceNotAvailableError
-        If this machine (or this build of PyTorch) does not have it.
-    """
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        return torch.device(next(kind for kind, present in available.items() if present))
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise DeviceNotAvailableError(
-            f"{name!r} is no device. Choose one of auto, {', '.join(available)}."
-        ) from None
-    if not available.get(device.type, False):
-        usable = ", ".join(kind for kind, present in available.items() if present)
-        raise DeviceNotAvailableError(
-            f"The device {name!r} is not available on this machine. Use one of: auto, {usable}."
-        )
-    return device
 
 
 class Predictor:

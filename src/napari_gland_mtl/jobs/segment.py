@@ -15,10 +15,11 @@ import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..checkpoint import Model, load_model
+from ..devices import choose_device
 from ..errors import InvalidInputError
 from ..inference.decoding import DecodingConfig, decode
 from ..inference.measurements import measure_glands
-from ..inference.predictor import Predictor, resolve_device
+from ..inference.predictor import Predictor
 from ..inference.scaled_slide import ScaledSlide, pixel_size
 from ..inference.stitching import Mosaic
 from ..inference.tiling import Window
@@ -109,7 +110,7 @@ def segment_image(
     """
     config = config or SegmentConfig()
     stop = stop or StopToken()
-    device = resolve_device(config.device)
+    device = choose_device(config.device)
     mpp = pixel_size(slide, config.mpp)
     area = _area(slide, region)
     _check_memory(area)

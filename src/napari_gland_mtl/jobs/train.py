@@ -7,13 +7,9 @@ side (``data.json``), the machine (``environment.json``), a row per step and per
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,19 +17,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..checkpoint import Model, ModelCard, load_model
 from ..datasets.dataset import Dataset, split_dataset
 from ..datasets.patches import PatchSource
-from ..errors import CheckpointError, InvalidInputError, OutputExistsError, OutputNotWritableError
+from ..errors import CheckpointError, DatasetError, InvalidInputError
 from ..network import GlandNetwork, NetworkConfig, build_network
 from ..training.config import TrainingConfig
-from ..training.state import STATE_FILE
 from ..training.trainer import Trainer, TrainingEvent
 from .events import Event, Stage
+from .run_folder import (
+    image_names,
+    prepare_folder,
+    read_settings,
+    source_commit,
+    write_records,
+)
 from .segment import SegmentConfig
 from .stop import StopToken
 from .validation import validator
 
-CONFIG_FILE = "config.json"
-DATA_FILE = "data.json"
-ENVIRONMENT_FILE = "environment.json"
 DEFAULT_CLASSES = ("benign", "malignant")
 
 
@@ -107,8 +106,10 @@ def train_model(
     start = load_model(config.start) if config.start else None
     config = _with_scale_of(config, start)
     training, validation = _divided(dataset, config)
-    if not resume:
-        _prepare_folder(folder)
+    if resume:
+        _check_images(folder, training, validation)
+    else:
+        prepare_folder(folder)
     network = _network(dataset, config, start)
     training, validation = (_with_classes(part, network) for part in (training, validation))
     card = _card(folder, dataset, config, network, start, (training, validation))
@@ -120,7 +121,7 @@ def train_model(
         classes = network.config.classes
         validate = validator(validation, classes, card, settings, stop)
     if not resume:
-        _write_records(folder, dataset, config, training, validation)
+        write_records(folder, config.model_dump(mode="json"), training, validation)
     yield Stage("Preparing the network")
     trainer = Trainer(config.training, network, source, card, folder, validate)
     if resume:
@@ -129,22 +130,29 @@ def train_model(
 
 
 def _resumed_config(folder: Path, given: TrainConfig | None) -> TrainConfig:
-    path = folder / CONFIG_FILE
-    if not path.is_file() or not (folder / STATE_FILE).is_file():
-        raise InvalidInputError(
-            f"{folder} holds no training to resume ({CONFIG_FILE} and {STATE_FILE} are needed). "
-            "Start one without --resume."
-        )
+    text = read_settings(folder)
     try:
-        stored = TrainConfig.model_validate_json(path.read_text(encoding="utf-8"))
+        stored = TrainConfig.model_validate_json(text)
     except ValidationError as error:
-        raise CheckpointError(f"{path} cannot be read by this version: {error}") from error
+        raise CheckpointError(
+            f"The settings in {folder} cannot be read by this version: {error}"
+        ) from error
     if given is not None and given != stored:
         raise InvalidInputError(
             f"The settings differ from those of the training in {folder}. Resume without any, "
             "or start a new run folder."
         )
     return stored
+
+
+def _check_images(folder: Path, training: Dataset, validation: Dataset) -> None:
+    """A run goes on only with the images that it began with."""
+    before = (image_names(folder, "training"), image_names(folder, "validation"))
+    if before != (training.names, validation.names):
+        raise DatasetError(
+            f"The images differ from those that the training in {folder} began with. Give the "
+            "same data set, or start a new run folder."
+        )
 
 
 def _with_scale_of(config: TrainConfig, start: Model | None) -> TrainConfig:
@@ -159,22 +167,6 @@ def _divided(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Dataset]:
     if config.validation in (0, 0.0, ()):
         return dataset, dataset.subset(())
     return split_dataset(dataset, config.validation, by=config.split_by, seed=config.split_seed)
-
-
-def _prepare_folder(folder: Path) -> None:
-    if (folder / CONFIG_FILE).exists() or (folder / STATE_FILE).exists():
-        raise OutputExistsError(
-            f"{folder} holds a training already. Go on with it by --resume, or name another folder."
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{os.getpid()}.probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OutputNotWritableError(
-            f"The run folder {folder} cannot be written to: {error.strerror}. Choose another."
-        ) from error
 
 
 def _network(dataset: Dataset, config: TrainConfig, start: Model | None) -> GlandNetwork:
@@ -219,60 +211,10 @@ def _card(
         network=network.config.model_dump(mode="json"),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         package_version=__version__,
-        commit=_commit(),
+        commit=source_commit(),
         licence=config.licence or inherited,
         data=config.data or dataset.description,
         split=split,
         training=config.training.model_dump(mode="json"),
         parents=(start.sha256, *start.card.parents) if start else (),
     )
-
-
-def _commit() -> str:
-    """The commit that the source was at, where it is a git checkout."""
-    head = Path(__file__).parents[3] / ".git" / "HEAD"
-    if not head.is_file():
-        return ""
-    text = head.read_text(encoding="utf-8").strip()
-    if not text.startswith("ref: "):
-        return text
-    reference = head.parent / text.removeprefix("ref: ")
-    return reference.read_text(encoding="utf-8").strip() if reference.is_file() else ""
-
-
-def _write_records(
-    folder: Path, dataset: Dataset, config: TrainConfig, training: Dataset, validation: Dataset
-) -> None:
-    """Write what the training is made of; the settings last, as the mark of a run folder."""
-    data = {
-        "description": dataset.description,
-        "training": list(training.names),
-        "validation": list(validation.names),
-    }
-    _write_json(folder / DATA_FILE, data)
-    _write_json(folder / ENVIRONMENT_FILE, _environment())
-    _write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
-
-
-def _environment() -> dict[str, Any]:
-    from importlib.metadata import version
-
-    from .. import __version__
-
-    packages = ("torch", "numpy", "scipy", "scikit-image", "tifffile", "pydantic")
-    return {
-        "napari-gland-mtl": __version__,
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "commit": _commit(),
-        "packages": {name: version(name) for name in packages},
-    }
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)

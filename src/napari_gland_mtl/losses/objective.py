@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 from torch import Tensor
 from torch.nn import functional
 
 from ..errors import InvalidInputError
-from ..network import NetworkOutput
 from ..regions import RegionHierarchy
 from .classification import classification_loss
 from .geometry import geometry_loss
@@ -21,8 +20,20 @@ from .weighting import LOSS_NAMES
 GeometryProbability = Literal["marginal", "sigmoid"]
 
 
+class Activations(Protocol):
+    """What the losses need of a network's output."""
+
+    @property
+    def class_logits(self) -> Tensor:
+        """``f_c``, (N, K)."""
+
+    @property
+    def region_logits(self) -> Tensor:
+        """``f_s``, (N, L, H, W)."""
+
+
 def multi_loss(
-    output: NetworkOutput,
+    output: Activations,
     labels: Tensor,
     classes: Tensor,
     hierarchy: RegionHierarchy,
@@ -33,7 +44,8 @@ def multi_loss(
 
     Parameters
     ----------
-    output : NetworkOutput
+    output : Activations
+        A :class:`~napari_gland_mtl.network.NetworkOutput`.
         Of N images of H x W pixels.
     labels : Tensor of integers, (N, H, W)
         Region codes, 0 not annotated.

@@ -38,8 +38,9 @@ def source_window(start: int, stop: int, size: int, scale: float) -> tuple[int, 
         Input pixels per output pixel.
     """
     reach = max(scale, 1.0)
-    first = math.floor((start + 0.5) * scale - 0.5 - reach)
-    last = math.ceil((stop - 0.5) * scale - 0.5 + reach)
+    # Centres outside the image stand on its border, as in `_weights`.
+    first = math.floor(min((start + 0.5) * scale - 0.5, size - 1) - reach)
+    last = math.ceil(max((stop - 0.5) * scale - 0.5, 0) + reach)
     first = min(max(first, 0), size - 1)
     return first, max(min(last + 1, size), first + 1)
 

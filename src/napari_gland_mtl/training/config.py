@@ -41,6 +41,10 @@ class TrainingConfig(BaseModel):
     epochs: int = Field(default=50, ge=1, description="How many epochs to train.")
     patches_per_epoch: int = Field(default=800, ge=1, description="Patches drawn per epoch.")
 
+    validate_every: int = Field(
+        default=1, ge=1, description="Epochs from one validation to the next."
+    )
+
     losses: tuple[str, ...] = Field(
         default=LOSS_NAMES, min_length=1, description="Which of the four losses count."
     )

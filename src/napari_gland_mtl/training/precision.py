@@ -1,4 +1,4 @@
-"""Choose the device and decide by a probe whether bfloat16 pays there.
+"""Decide by a probe whether training in bfloat16 pays on a device.
 
 bfloat16 trains about twice as fast on processors and GPUs made for it and several times slower
 on others, so it is tried on a small piece of the real work rather than looked up.
@@ -10,38 +10,9 @@ import time
 
 import torch
 
-from ..errors import DeviceNotAvailableError
 from ..network import GlandNetwork
 
 LEAST_GAIN = 1.2
-
-
-def choose_device(name: str) -> torch.device:
-    """Turn "auto", "cpu", "cuda", "cuda:1" or "mps" into a device that exists.
-
-    Raises
-    ------
-    DeviceNotAvailableError
-        If this machine has no such device.
-    """
-    has_mps = torch.backends.mps.is_available()
-    if name == "auto":
-        best = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
-        return torch.device(best)
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise DeviceNotAvailableError(
-            f"{name!r} is no device; use auto, cpu, cuda or mps."
-        ) from error
-    number = device.index or 0
-    if device.type == "cuda" and number < torch.cuda.device_count():
-        return device
-    if (device.type == "mps" and has_mps) or device.type == "cpu":
-        return device
-    raise DeviceNotAvailableError(
-        f"This machine has no device {name!r}. Use --device auto, or cpu."
-    )
 
 
 def bfloat16_pays(network: GlandNetwork, device: torch.device, size: int = 128) -> bool:

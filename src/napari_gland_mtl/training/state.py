@@ -77,6 +77,21 @@ def save_state(
     replace_file(path, payload)
 
 
+def read_progress(path: Path) -> Progress:
+    """Read where a saved training stands, without its tensors.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return Progress(**json.loads(file.metadata()["progress"]))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise _unusable(path, error) from error
+
+
 def load_state(path: Path, modules: dict[str, nn.Module], optimizers: list[Optimizer]) -> Progress:
     """Put a saved state into modules and optimisers built from the same settings.
 
@@ -85,9 +100,9 @@ def load_state(path: Path, modules: dict[str, nn.Module], optimizers: list[Optim
     CheckpointError
         If the file is damaged or belongs to other settings.
     """
+    progress = read_progress(path)
     try:
         with safe_open(path, framework="pt") as file:
-            progress = Progress(**json.loads(file.metadata()["progress"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         for prefix, module in modules.items():
             own = {
@@ -98,12 +113,16 @@ def load_state(path: Path, modules: dict[str, nn.Module], optimizers: list[Optim
             module.load_state_dict(own)
         for number, optimizer in enumerate(optimizers):
             _load_optimizer(number, optimizer, tensors)
-    except (SafetensorError, OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} cannot be resumed from: {error}. It is damaged or belongs to a training "
-            "with other settings; start a new run folder."
-        ) from error
+    except (SafetensorError, OSError, KeyError, RuntimeError, ValueError) as error:
+        raise _unusable(path, error) from error
     return progress
+
+
+def _unusable(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{path} cannot be resumed from: {error}. It is damaged or belongs to a training with "
+        "other settings; start a new run folder."
+    )
 
 
 def _load_optimizer(number: int, optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:

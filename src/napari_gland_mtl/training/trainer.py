@@ -22,15 +22,16 @@ from torch import Tensor, nn
 from ..checkpoint import ModelCard, save_model
 from ..datasets.augmentation import augment
 from ..datasets.patches import PatchSource
+from ..devices import choose_device
 from ..errors import CheckpointError, NonFiniteLossError
 from ..losses.objective import multi_loss
 from ..network import GlandNetwork
 from .config import TrainingConfig, build_weighting
 from .history import EPOCHS_FILE, STEPS_FILE, HistoryWriter
 from .optimizers import build_optimizers, learning_rate
-from .precision import bfloat16_pays, choose_device
+from .precision import bfloat16_pays
 from .progress import EpochFinished, StepFinished, TrainingFinished, TrainingNotice
-from .state import STATE_FILE, Progress, load_state, save_state, update_average
+from .state import STATE_FILE, Progress, load_state, read_progress, save_state, update_average
 from .watch import CollapseWatch
 
 TrainingEvent = StepFinished | EpochFinished | TrainingNotice | TrainingFinished
@@ -121,8 +122,8 @@ class Trainer:
             If it is damaged or belongs to other settings.
         """
         path = self.folder / STATE_FILE
+        self._refuse_other_settings(path, read_progress(path).config)
         progress = load_state(path, self.modules, self.optimizers)
-        self._refuse_other_settings(path, progress.config)
         if progress.bfloat16 is not None and self.config.precision == "auto":
             # The probe goes by the clock and may come out differently every time.
             self.half = progress.bfloat16
@@ -271,10 +272,7 @@ class Trainer:
         )
 
     def _finish_epoch(self, last: StepFinished) -> EpochFinished:
-        measures: dict[str, float] = {}
-        if self.validate is not None:
-            self.result.eval()
-            measures = {name: float(value) for name, value in self.validate(self.result).items()}
+        measures = self._measures(last.epoch)
         steps = self.config.steps_per_epoch
         means = {name: total / steps for name, total in self.progress.loss_sums.items()}
         self.progress.loss_sums, self.progress.measures = {}, measures
@@ -288,8 +286,17 @@ class Trainer:
             best=self._keep_if_best(last.epoch, measures),
         )
 
+    def _measures(self, epoch: int) -> dict[str, float]:
+        """Validation measures of the first, every n-th after it and the last epoch, else none."""
+        due = (epoch - 1) % self.config.validate_every == 0 or epoch == self.config.epochs
+        if self.validate is None or not due:
+            return {}
+        self.result.eval()
+        return {name: float(value) for name, value in self.validate(self.result).items()}
+
     def _keep_if_best(self, epoch: int, measures: dict[str, float]) -> bool:
-        score = measures.get(SCORE, float(epoch))
+        # Without validation the newest weights are the best; with it, only measured ones can be.
+        score = float(epoch) if self.validate is None else measures.get(SCORE, -math.inf)
         best = score > self.progress.best_score
         if best:
             self.progress.best_score, self.progress.best_epoch = score, epoch

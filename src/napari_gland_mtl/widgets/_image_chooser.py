@@ -57,7 +57,6 @@ class ImageChooser(QComboBox):
     def disconnect_events(self) -> None:
         """Stop following the viewer."""
         self._watch.disconnect()
-        self.currentIndexChanged.disconnect(self._announce)
 
     def _refresh(self, event: Any = None) -> None:
         chosen = self.layer
@@ -153,7 +152,7 @@ class PixelSizeField(QWidget):
     def _create_edit(self) -> QLineEdit:
         edit = QLineEdit()
         edit.setObjectName("pixel_size_edit")
-        edit.setPlaceholderText("not known – please enter")
+        edit.setPlaceholderText("not known: please enter")
         edit.setToolTip(
             "How many micrometres one pixel is wide. The network looks at all images at the "
             "same scale, so a wrong value gives wrong glands."

@@ -91,8 +91,8 @@ def placement_of(layer: Any) -> Placement:
     return Placement(
         name=layer.name,
         image_id=str(layer.unique_id),
-        scale=tuple(float(s) for s in layer.scale),
-        translate=tuple(float(t) for t in layer.translate),
+        scale=(float(layer.scale[0]), float(layer.scale[1])),
+        translate=(float(layer.translate[0]), float(layer.translate[1])),
         rotate=np.asarray(layer.rotate),
         shear=np.asarray(layer.shear),
         affine=np.asarray(layer.affine),
@@ -101,14 +101,14 @@ def placement_of(layer: Any) -> Placement:
 
 
 def pixel_size_of(layer: Any) -> PixelSize:
-    """um per pixel from the layer's scale and units, where both are plausible."""
+    """Um per pixel from the layer's scale and units, where both are plausible."""
     from ..slides.pixel_size import plausible_mpp
 
     steps = _world_steps(layer)
-    micrometres = [_micrometres(unit) for unit in layer.units[-2:]]
-    if None in micrometres:
+    um_y, um_x = (_micrometres(unit) for unit in layer.units[-2:])
+    if um_y is None or um_x is None:
         return PixelSize(None, _no_units_note(steps))
-    y, x = (float(step * um) for step, um in zip(steps, micrometres, strict=True))
+    y, x = steps[0] * um_y, steps[1] * um_x
     if abs(y - x) > ANISOTROPY_LIMIT * max(y, x):
         return PixelSize(
             None,

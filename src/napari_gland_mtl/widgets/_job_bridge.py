@@ -76,15 +76,11 @@ class JobBridge(QObject):
         if self._current.runner is not None:
             self._current.runner.cancel()
 
-    def shutdown(self) -> None:
-        """Stop the job, wait for it and report no more."""
-        self._timer.stop()
-        self._current.stop_and_wait()
-        self._current.runner = None
-
     def disconnect_application(self) -> None:
-        """Undo the connection to the application's end."""
-        QCoreApplication.instance().aboutToQuit.disconnect(self._closing)
+        """Undo the connection to the application's end, which outlives this object."""
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.disconnect(self._closing)
 
     def _poll(self) -> None:
         runner = self._current.runner

@@ -31,6 +31,7 @@ from ..segmentation import Segmentation
 from ._corrections import remeasured
 from ._layer_styles import glands_style
 
+
 @dataclass(frozen=True)
 class Placement:
     """Where an image layer lies in the world, and which layer it is.

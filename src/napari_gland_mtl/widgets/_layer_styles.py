@@ -21,8 +21,8 @@ from ..segmentation import GlandTable
 GLANDS_OPACITY = 1.0
 CLEAR = (0.0, 0.0, 0.0, 0.0)
 UNKNOWN_CLASS_COLOR = "#ffffff"
-# Bluish green, vermillion, sky blue, orange: none of them is the colour of a default region.
-CLASS_COLORS = ("#009e73", "#d55e00", "#56b4e9", "#e69f00")
+# Sky blue, vermillion, bluish green, orange: none of them is the colour of a default region.
+CLASS_COLORS = ("#56b4e9", "#d55e00", "#009e73", "#e69f00")
 
 ColorDict = dict[int | None, tuple[float, float, float, float]]
 
@@ -111,5 +111,6 @@ def legend(
     for index, (name, count) in enumerate(class_counts.items()):
         entries.append(LegendEntry(f"gland that looks {name} ({count})", class_color(index), True))
     if unknown:
-        entries.append(LegendEntry(f"gland of unknown class ({unknown})", UNKNOWN_CLASS_COLOR, True))
+        name = f"gland of unknown class ({unknown})"
+        entries.append(LegendEntry(name, UNKNOWN_CLASS_COLOR, True))
     return entries

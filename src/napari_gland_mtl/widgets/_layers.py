@@ -24,7 +24,7 @@ from ._layer_data import ResultRecord, as_computed, record_of, was_edited
 from ._layer_styles import contour_width, glands_style
 
 KEPT_LOOK = ("opacity", "blending", "contour")
-RECTANGLE_COLOR = "#e69f00"
+RECTANGLE_COLOR = "#009e73"
 
 
 class LayerWatch:

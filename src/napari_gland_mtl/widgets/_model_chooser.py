@@ -83,9 +83,7 @@ class ModelChooser(QWidget):
         self.combo.addItems(names)
         self.combo.insertSeparator(len(names))
         self.combo.addItem(OPEN_FILE)
-        self.combo.setCurrentIndex(
-            self._entries.index(chosen) if chosen in self._entries else 0
-        )
+        self.combo.setCurrentIndex(self._entries.index(chosen) if chosen in self._entries else 0)
         self._last = self.combo.currentIndex()
         self.combo.blockSignals(False)
         self.card_button.setEnabled(self.entry is not None)

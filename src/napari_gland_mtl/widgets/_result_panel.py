@@ -54,9 +54,7 @@ class ResultPanel(QWidget):
             "" if found.complete else "Incomplete: the run was stopped before its end."
         )
         self.part_label.setVisible(not found.complete)
-        self.topology_label.setText(
-            words.topology_sentence(found.violations_raw, found.violations)
-        )
+        self.topology_label.setText(words.topology_sentence(found.violations_raw, found.violations))
         self.topology_label.setToolTip(
             words.topology_details(found.violations_raw, found.violations)
         )
@@ -131,5 +129,3 @@ def swatch(entry: LegendEntry) -> QPixmap:
         painter.drawRect(pixmap.rect().adjusted(0, 0, -1, -1))
     painter.end()
     return pixmap
-
-

@@ -17,6 +17,7 @@ class RunPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._in_stage = False
         self.run_button = self._create_run_button()
         self.cancel_button = self._create_cancel_button()
         self.bar = QProgressBar()
@@ -38,9 +39,8 @@ class RunPanel(QWidget):
         """A job has started; how much there is to do is not known yet."""
         self.run_button.setEnabled(False)
         self.cancel_button.setEnabled(cancellable)
-        self.bar.setRange(0, 0)
         self.bar.show()
-        self.show_text(text)
+        self.show_stage(text)
 
     def show_text(self, text: str) -> None:
         """What is being done."""
@@ -49,21 +49,25 @@ class RunPanel(QWidget):
 
     def show_status(self, status: JobStatus) -> None:
         """How far the job is."""
+        if self._in_stage:
+            return
         if status.state is JobState.STOPPING:
             self.show_text("Stopping after this tile…")
-            return
-        if not status.total:
-            return
-        self.bar.setRange(0, status.total)
-        self.bar.setValue(status.done)
-        if not status.done:
-            self.show_text(f"{status.total} tiles to do…")
-        elif status.done < status.total:
+        elif status.done:
             left = "" if status.remaining is None else f", {_left(status.remaining)}"
+            self.bar.setValue(status.done)
             self.show_text(f"{status.done} of {status.total} tiles done{left}")
+
+    def show_total(self, total: int) -> None:
+        """The tiles begin."""
+        self._in_stage = False
+        self.bar.setRange(0, total)
+        self.bar.setValue(0)
+        self.show_text(f"{total} tiles to do" if total != 1 else "One tile to do")
 
     def show_stage(self, text: str) -> None:
         """A part without a known length."""
+        self._in_stage = True
         self.bar.setRange(0, 0)
         self.show_text(f"{text}…")
 

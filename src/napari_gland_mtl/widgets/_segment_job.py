@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..export.layers import LayerData
 from ..jobs.events import Event, Stage
 from ..jobs.runner import Job
 from ..jobs.stop import StopToken
 from ._image_source import ImageSource, Window
-from ._layer_data import LayerData, from_layer_data
+from ._layer_data import from_layer_data
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,26 @@ job in a thread and shows what was found. All that computes is elsewhere: `_segm
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from napari.utils.notifications import show_error
 from pydantic import ValidationError
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QMessageBox, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QGridLayout,
+    QLabel,
+    QMessageBox,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ..errors import GlandMTLError, InvalidInputError
-from ..jobs.events import Event, JobFailed, Notice, SegmentationDone, Stage
+from ..jobs.events import Event, JobFailed, Notice, SegmentationDone, Stage, Started
 from ..jobs.runner import JobState, JobStatus
 from . import _layers
 from ._advanced import AdvancedSettings
@@ -60,6 +70,8 @@ class SegmentWidget(QWidget):
         self._what_runs = ""
         self._notices: list[str] = []
         self._offer: tuple[Any, ...] = ()
+        self._complete = False
+        self._saved_path = Path()
         self._described: list[Any] = []
         self.image_chooser = ImageChooser(napari_viewer)
         self.pixel_size = PixelSizeField()
@@ -122,9 +134,9 @@ class SegmentWidget(QWidget):
         """Wide enough for the controls; high enough for a result."""
         return QSize(PREFERRED_WIDTH, 700)
 
-    def _connections(self) -> list[tuple[Any, Any]]:
-        """Signals and what they are connected to."""
-        return [
+    def _connect(self) -> None:
+        """Connect the parts with each other; these connections end with the widget."""
+        for signal, slot in (
             (self.image_chooser.layer_changed, self._on_image_changed),
             (self.model_chooser.failed, self._show_error),
             (self.run_panel.run_clicked, self.run),
@@ -134,24 +146,25 @@ class SegmentWidget(QWidget):
             (self._bridge.event_arrived, self._on_event),
             (self._bridge.progressed, self._on_progress),
             (self._bridge.ended, self._on_ended),
-        ]
-
-    def _connect(self) -> None:
-        for signal, slot in self._connections():
+        ):
             signal.connect(slot)
         self._watch = _layers.LayerWatch(
             self._viewer, self._on_layers_changed, self._on_layers_changed
         )
 
-    def disconnect_all(self) -> None:
-        """Stop the job and undo every connection."""
-        self._bridge.shutdown()
-        self._bridge.disconnect_application()
-        for signal, slot in self._connections():
-            signal.disconnect(slot)
-        self._watch.disconnect()
-        self.image_chooser.disconnect_events()
-        self.pixel_size.disconnect_events()
+        # What lives longer than this widget must not call it when it is gone. A partial is
+        # held strongly, unlike a method of a widget that is being destroyed.
+        self.destroyed.connect(
+            partial(
+                _undo,
+                [
+                    self._watch.disconnect,
+                    self.image_chooser.disconnect_events,
+                    self.pixel_size.disconnect_events,
+                    self._bridge.disconnect_application,
+                ],
+            )
+        )
 
     # ---------------------------------------------------------------- running
 
@@ -170,7 +183,7 @@ class SegmentWidget(QWidget):
         except GlandMTLError as error:
             self._show_error(str(error))
             return
-        self._start(segmentation_job(request), "segment", "Starting…")
+        self._start(segmentation_job(request), "segment", "Starting")
 
     def save_masks(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the shown result with its part of the image, in a thread.
@@ -191,7 +204,7 @@ class SegmentWidget(QWidget):
             self._show_error(str(error))
             return
         self._saved_path = Path(path)
-        self._start(job, "save", "Writing…", cancellable=False)
+        self._start(job, "save", "Writing", cancellable=False)
 
     def _request(self) -> SegmentRequest:
         image = self._chosen_image()
@@ -225,6 +238,7 @@ class SegmentWidget(QWidget):
         self._what_runs = what
         self._notices = []
         self._offer = ()
+        self._complete = False
         self._inputs.setEnabled(False)
         self.image_chooser.setEnabled(False)
         self.result.setEnabled(False)
@@ -234,7 +248,9 @@ class SegmentWidget(QWidget):
     # ---------------------------------------------------------------- what the job says
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, Stage):
+        if isinstance(event, Started):
+            self.run_panel.show_total(event.total)
+        elif isinstance(event, Stage):
             self.run_panel.show_stage(event.text)
         elif isinstance(event, Notice):
             self._notices.append(event.text)
@@ -260,11 +276,12 @@ class SegmentWidget(QWidget):
             return ""
         if self._what_runs == "save":
             return f"Saved to {self._saved_path}"
-        word = "Stopped" if status.state is JobState.STOPPED else "Done"
+        word = "Done" if self._complete else "Stopped"
         return f"{word} after {duration_text(status.elapsed)}."
 
     def _show_result(self, event: SegmentationDone) -> None:
         found = event.segmentation
+        self._complete = found.complete
         if not _layers.is_open(self._viewer, self._image):
             return
         if not found.complete and not found.regions.any():
@@ -358,3 +375,8 @@ class SegmentWidget(QWidget):
             self, "Save masks", f"“{path.name}” is there already. Replace it?"
         )
         return bool(answer == QMessageBox.StandardButton.Yes)
+
+
+def _undo(connections: Sequence[Callable[[], None]], *_: Any) -> None:
+    for disconnect in connections:
+        disconnect()

@@ -82,6 +82,15 @@ def test_other_codes_are_asked_for_and_not_guessed():
     assert kind_of(shifted, wanted="regions").kind == "regions"
 
 
+def test_crowded_glands_are_no_regions_since_all_of_them_touch():
+    crowded = np.ones((40, 50), dtype=np.int32)
+    crowded[:, 25:] = 3
+    crowded[30:, 20:30] = 2
+    crowded[:3, :3] = 0
+    with pytest.raises(DatasetError, match="'instances' or 'regions'"):
+        kind_of(crowded)
+
+
 def test_two_values_are_binary(three):
     for value in (1, 38, 255):
         assert kind_of((three > 0) * value, np.zeros_like(three)).kind == "binary"

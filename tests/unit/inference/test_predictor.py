@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from napari_gland_mtl.errors import DeviceNotAvailableError, InvalidInputError
-from napari_gland_mtl.inference.predictor import Predictor, resolve_device
+from napari_gland_mtl.devices import choose_device
+from napari_gland_mtl.inference.predictor import Predictor
 from napari_gland_mtl.inference.tiling import Window, pad_mirrored, round_up
 from napari_gland_mtl.network import NetworkConfig, build_network
 
@@ -194,13 +195,13 @@ def test_too_small_an_image_is_refused():
 
 
 def test_auto_finds_a_device_and_a_missing_one_is_named():
-    assert resolve_device("auto").type in ("cpu", "cuda", "mps")
-    assert resolve_device("cpu") == torch.device("cpu")
+    assert choose_device("auto").type in ("cpu", "cuda", "mps")
+    assert choose_device("cpu") == torch.device("cpu")
     with pytest.raises(DeviceNotAvailableError, match="'abacus' is no device"):
-        resolve_device("abacus")
+        choose_device("abacus")
 
 
 def test_an_absent_gpu_is_an_error_that_names_what_there_is(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(DeviceNotAvailableError, match=r"auto, .*cpu"):
-        resolve_device("cuda")
+        choose_device("cuda")

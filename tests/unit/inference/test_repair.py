@@ -158,6 +158,14 @@ def test_lumen_alone_goes_to_the_background():
     assert not instances.any()
 
 
+def test_lumen_alone_never_leaves_what_contains_the_glands():
+    """The background of this hierarchy lies outside the mucosa, so mucosa takes its place."""
+    regions = np.full((6, 6), OUTSIDE.code("mucosa"), dtype=np.uint8)
+    regions[2:4, 2:4] = OUTSIDE.code("lumen")
+    fixed, _ = repair(regions, None, OUTSIDE)
+    assert np.all(fixed == OUTSIDE.code("mucosa"))
+
+
 def test_a_hole_is_filled_but_not_one_that_may_go_on():
     regions = gland_with_lumen()
     regions[3, 3] = STROMA

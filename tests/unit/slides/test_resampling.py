@@ -42,7 +42,7 @@ def matrix(size, scale):
 
 
 @given(SIZES, SCALES, SEEDS, st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_window_equals_the_same_part_of_the_whole(shape, scale, seed, data):
     image = picture(shape, seed, np.float32)
     whole = resample(image, scale)
@@ -57,6 +57,17 @@ def test_window_equals_the_same_part_of_the_whole(shape, scale, seed, data):
     )
     part = resample_window(image[a0:a1, b0:b1], scale, shape, (y0, x0, y1, x1))
     assert np.array_equal(part, whole[y0:y1, x0:x1])
+
+
+@pytest.mark.parametrize(("size", "scale"), [(19, 3.125), (4, 0.3), (7, 5.0), (1, 0.2)])
+def test_every_single_line_equals_that_of_the_whole(size, scale):
+    image = picture((size, 1), dtype=np.float32)
+    whole = resample(image, scale)
+    width = resampled_size(1, scale)
+    for row in range(len(whole)):
+        y0, y1 = source_window(row, row + 1, size, scale)
+        line = resample_window(image[y0:y1], scale, (size, 1), (row, 0, row + 1, width))
+        assert np.array_equal(line[0], whole[row])
 
 
 @given(SIZES, SCALES, SEEDS)

@@ -7,10 +7,11 @@ import itertools
 import pytest
 import torch
 
+from napari_gland_mtl.devices import choose_device
 from napari_gland_mtl.errors import DeviceNotAvailableError
 from napari_gland_mtl.network import NetworkConfig, build_network
 from napari_gland_mtl.training import precision
-from napari_gland_mtl.training.precision import bfloat16_pays, choose_device
+from napari_gland_mtl.training.precision import bfloat16_pays
 
 
 def test_auto_is_always_a_device_that_exists(monkeypatch):

@@ -21,7 +21,7 @@ from napari_gland_mtl.training import (
 )
 
 EASY = {
-    "learning_rate": 5e-3,
+    "learning_rate": 1e-2,
     "optimiser": "adamw",
     "epochs": 4,
     "patches_per_epoch": 80,
@@ -39,13 +39,13 @@ def test_it_learns_an_easy_task_and_without_steps_it_does_not(
         ratio = {n: epochs[-1].losses[n] / epochs[0].losses[n] for n in epochs[0].losses}
         return ratio, epochs[-1].measures["score"]
 
-    ratio, accuracy = train("trained")
+    ratio, recall = train("trained")
     assert max(ratio[name] for name in ("segmentation", "topology")) < 0.7
-    assert accuracy > 0.85
+    assert recall > 0.55
     # Control: the same patches and the same network, and steps that lead nowhere.
-    ratio, accuracy = train("untrained", learning_rate=1e-12)
+    ratio, recall = train("untrained", learning_rate=1e-12)
     assert min(ratio[name] for name in ("segmentation", "topology")) > 0.9
-    assert accuracy < 0.75
+    assert recall < 0.4
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
@@ -244,3 +244,21 @@ def test_a_new_run_in_the_same_folder_starts_its_histories_afresh(
     play(trainer_in(tmp_path, settings(epochs=1)))
     with (tmp_path / "steps.csv").open(newline="") as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
+
+
+def test_validation_every_few_epochs_takes_the_first_and_the_last_in(
+    tmp_path, trainer_in, settings, validate, play, only
+):
+    config = settings(epochs=6, validate_every=3)
+    epochs = only(play(trainer_in(tmp_path, config, validate)), EpochFinished)
+    assert [event.epoch for event in epochs if event.measures] == [1, 4, 6]
+    assert all(event.measures for event in epochs if event.best)
+
+
+def test_a_validation_cut_short_makes_no_weights_the_best(
+    tmp_path, trainer_in, settings, play, only
+):
+    scores = iter([{"score": 0.5}, {}, {"score": 0.4}])
+    trainer = trainer_in(tmp_path, settings(epochs=3), lambda network: next(scores))
+    epochs = only(play(trainer), EpochFinished)
+    assert [event.best for event in epochs] == [True, False, False]

@@ -1,0 +1,33 @@
+"""Opening the dock must not make the user wait for PyTorch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SCRIPT = """
+import sys
+import napari_gland_mtl.widgets.segment
+heavy = {"torch", "zarr", "matplotlib", "safetensors"} & set(sys.modules)
+sys.exit(f"loaded: {sorted(heavy)}" if heavy else 0)
+"""
+
+
+def test_the_module_of_the_dock_loads_nothing_heavy() -> None:
+    result = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_dock_opens_without_loading_torch() -> None:
+    script = """
+import sys
+import napari
+from napari_gland_mtl.widgets.segment import SegmentWidget
+viewer = napari.Viewer(show=False)
+widget = SegmentWidget(viewer)
+loaded = "torch" in sys.modules
+viewer.close()
+sys.exit("loaded torch" if loaded else 0)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
