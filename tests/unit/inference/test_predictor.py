@@ -10,8 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from napari_gland_mtl.errors import DeviceNotAvailableError, InvalidInputError
-from napari_gland_mtl.devices import choose_device
+from napari_gland_mtl.errors import InvalidInputError
 from napari_gland_mtl.inference.predictor import Predictor
 from napari_gland_mtl.inference.tiling import Window, pad_mirrored, round_up
 from napari_gland_mtl.network import NetworkConfig, build_network
@@ -192,16 +191,3 @@ def test_too_small_an_image_is_refused():
     assert predictor.plan((32, 32))
     with pytest.raises(InvalidInputError, match="too small: 31 x 100"):
         predictor.plan((31, 100))
-
-
-def test_auto_finds_a_device_and_a_missing_one_is_named():
-    assert choose_device("auto").type in ("cpu", "cuda", "mps")
-    assert choose_device("cpu") == torch.device("cpu")
-    with pytest.raises(DeviceNotAvailableError, match="'abacus' is no device"):
-        choose_device("abacus")
-
-
-def test_an_absent_gpu_is_an_error_that_names_what_there_is(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(DeviceNotAvailableError, match=r"auto, .*cpu"):
-        choose_device("cuda")

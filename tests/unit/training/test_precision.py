@@ -1,4 +1,4 @@
-"""Claims about devices and the probe for bfloat16."""
+"""Claims about the probe for bfloat16."""
 
 from __future__ import annotations
 
@@ -7,27 +7,9 @@ import itertools
 import pytest
 import torch
 
-from napari_gland_mtl.devices import choose_device
-from napari_gland_mtl.errors import DeviceNotAvailableError
 from napari_gland_mtl.network import NetworkConfig, build_network
 from napari_gland_mtl.training import precision
 from napari_gland_mtl.training.precision import bfloat16_pays
-
-
-def test_auto_is_always_a_device_that_exists(monkeypatch):
-    assert choose_device("auto").type in ("cuda", "mps", "cpu")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert choose_device("auto") == torch.device("cpu")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert choose_device("auto") == torch.device("cuda")
-
-
-@pytest.mark.parametrize("name", ["cuda:99", "gpu", "", "meta", "mps"])
-def test_a_device_that_is_not_there_is_refused_with_a_way_out(name, monkeypatch):
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(DeviceNotAvailableError, match=r"auto.*cpu"):
-        choose_device(name)
 
 
 @pytest.mark.parametrize(("plain", "half", "pays"), [(1.0, 0.5, True), (1.0, 0.9, False)])
