@@ -32,7 +32,7 @@ def main() -> None:
     print(f"{len(whole)} glands, {whole.sum()} of them not cut by the border. Of those:")
     for column in ("area_um2", "lumen_to_gland_ratio", "epithelial_thickness_um"):
         # A gland without lumen has no thickness: NaN.
-        print(f"  {column}: median {np.nanmedian(table[column][whole]):.3g}")
+        print(f"  {column}: median {np.nanmedian(table[column][whole]):.4g}")
 
     raw, now = found.violations_raw.total, found.violations.total
     print(f"Topology violations: {raw} in the network's own output, {now} after repair.")

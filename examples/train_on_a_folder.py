@@ -37,7 +37,8 @@ def main() -> None:
     # Without settings: those that the run began with are in its folder.
     model = gm.train(dataset, RUN, resume=True)
     print(f"Resumed to the end. {RUN} holds {', '.join(sorted(p.name for p in RUN.iterdir()))}")
-    print(f"Learned log sigma^2: {model.card.log_vars}")
+    learned = ", ".join(f"{name} {value:.2f}" for name, value in model.card.log_vars.items())
+    print(f"Learned log sigma^2: {learned}")
 
     held_out = part_of_run(dataset, RUN, "validation")
     measures = gm.evaluate(held_out, model=model, flips=False)

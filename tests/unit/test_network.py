@@ -29,6 +29,15 @@ def tiny(seed=0, **settings):
     return network.eval()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Tensors this small gain nothing from threads, and lose much to each other's on a busy CPU."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def network():
     return tiny()

@@ -30,7 +30,8 @@ def test_painted_labels_keep_their_values_and_scale(tmp_path, attributes, scale)
 
 
 def test_a_label_image_is_valid_ngff(tmp_path):
-    models = pytest.importorskip("ome_zarr_models.v05")
+    from ome_zarr_models import v05 as models
+
     (path,) = write_labels(
         str(tmp_path / "a.zarr"), LABELS, {"scale": (1, 1), "units": ("um", "um")}
     )

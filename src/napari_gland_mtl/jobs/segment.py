@@ -8,22 +8,25 @@ all run this one generator.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..checkpoint import Model, load_model
 from ..devices import choose_device
 from ..errors import InvalidInputError
-from ..inference.decoding import DecodingConfig, decode
+from ..inference.decoding import Decoded, DecodingConfig, decode
 from ..inference.measurements import measure_glands
 from ..inference.predictor import Predictor
 from ..inference.scaled_slide import ScaledSlide, pixel_size
 from ..inference.stitching import Mosaic
 from ..inference.tiling import Window
-from ..segmentation import Segmentation
+from ..regions import RegionHierarchy
+from ..segmentation import Segmentation, TopologyViolations
 from ..slides import Slide
 from ..slides.pixel_size import LARGEST_MPP, SMALLEST_MPP
 from .events import Event, Notice, SegmentationDone, Stage, Started, TileDone
@@ -174,9 +177,7 @@ def _finish(
 ) -> Segmentation:
     """Decode, repair and measure what was collected."""
     network = model.network.config
-    decoded = decode(
-        mosaic.probabilities(), network.regions, mpp, config.decoding, mosaic.analysed()
-    )
+    decoded = _decode(mosaic, network.regions, mpp, config.decoding)
     class_map, cell = mosaic.class_map_of_region()
     table = measure_glands(
         decoded.regions, decoded.glands, mpp, class_map, network.regions, network.classes, cell
@@ -196,6 +197,27 @@ def _finish(
         provenance=provenance,
         complete=mosaic.complete,
     )
+
+
+def _decode(
+    mosaic: Mosaic, hierarchy: RegionHierarchy, mpp: float, config: DecodingConfig
+) -> Decoded:
+    """Decode within the bounds of what was analysed: a stopped run ends the sooner."""
+    probabilities, analysed = mosaic.probabilities(), mosaic.analysed()
+    rows, columns = (np.flatnonzero(analysed.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        nothing = np.zeros(analysed.shape, dtype=np.int32)
+        none = TopologyViolations()
+        return Decoded(nothing.astype(np.uint8), nothing, none, none)
+    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    decoded = decode(probabilities[(..., *box)], hierarchy, mpp, config, analysed[box])
+    if analysed[box].shape == analysed.shape:
+        return decoded
+    regions = np.zeros(analysed.shape, dtype=np.uint8)
+    glands = np.zeros(analysed.shape, dtype=np.int32)
+    regions[box], glands[box] = decoded.regions, decoded.glands
+    # The image goes on past the box, unanalysed, about which no rule says anything.
+    return replace(decoded, regions=regions, glands=glands)
 
 
 def _provenance(

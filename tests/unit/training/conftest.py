@@ -62,6 +62,15 @@ def measure(network):
     }
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _one_thread():
+    """Tensors this small gain nothing from threads, and lose much to each other's on a busy CPU."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def source():
     return PatchSource(SAMPLES, MPP)
