@@ -77,11 +77,14 @@ class Dataset(Sequence[Sample]):
         Names that `class_index` points into; empty where no class is known.
     description : str
         What was found, in one sentence for the user (kind of masks, counts).
+    licence : str
+        What the data, and weights trained on them, may be used for; empty where unknown.
     """
 
     records: tuple[Record, ...]
     classes: tuple[str, ...]
     description: str = ""
+    licence: str = ""
 
     def __len__(self) -> int:
         return len(self.records)
@@ -162,7 +165,7 @@ class Dataset(Sequence[Sample]):
             for record in self.records
         )
         description = self.description + _lost_text(lost, classes)
-        return Dataset(records, tuple(classes), description)
+        return replace(self, records=records, classes=tuple(classes), description=description)
 
 
 def _target(name: str, classes: Sequence[str], mapping: Mapping[str, str]) -> int:

@@ -26,6 +26,11 @@ from .masks import MASK_ENDINGS, instances_of, read_mask, without_specks
 GLAS_MPP = 0.62005
 GLAS_CLASSES = ("benign", "malignant")
 GLAS_SPLITS = ("train", "testA", "testB")
+GLAS_LICENCE = (
+    "Research use only, no commercial use: trained on GlaS (Warwick-QU), whose terms these are. "
+    "Cite K. Sirinukunwattana et al., Medical Image Analysis 35, 2017, and K. Sirinukunwattana "
+    "et al., IEEE Transactions on Medical Imaging 34, 2015."
+)
 MASK_SUFFIX = "_anno"
 
 
@@ -115,7 +120,7 @@ def open_glas(folder: Path | str, split: str | None = None, mpp: float | None = 
         f"GlaS, {len(records)} images at {mpp:g} um/px, {known} with class and patient; "
         "gland instances; lumen derived from the stain"
     )
-    return Dataset(tuple(records), GLAS_CLASSES, description)
+    return Dataset(tuple(records), GLAS_CLASSES, description, GLAS_LICENCE)
 
 
 def _prefixes(split: str | None) -> tuple[str, ...]:

@@ -57,6 +57,9 @@ class PatchSource:
         Micrometres per pixel of the patches.
     hierarchy : RegionHierarchy
         That of the samples' region codes.
+    seam_um : float
+        Gland pixels nearer than this to another gland are taught as background; at least the
+        neighbouring pixels are.
 
     Raises
     ------
@@ -65,9 +68,14 @@ class PatchSource:
     """
 
     def __init__(
-        self, samples: Iterable[Sample], mpp: float, hierarchy: RegionHierarchy = GLAND_REGIONS
+        self,
+        samples: Iterable[Sample],
+        mpp: float,
+        hierarchy: RegionHierarchy = GLAND_REGIONS,
+        seam_um: float = 0.0,
     ) -> None:
         self.mpp = mpp
+        radius = max(seam_um / mpp, 1.5)
         background = hierarchy.code(hierarchy.background)
         self.images: list[npt.NDArray[np.uint8]] = []
         self.labels: list[npt.NDArray[np.uint8]] = []
@@ -80,7 +88,8 @@ class PatchSource:
             shape = self.images[-1].shape[:2]
             labels = resample_labels(sample.regions, scale, shape).astype(np.uint8)
             if sample.instances is not None:
-                labels[seams(resample_labels(sample.instances, scale, shape))] = background
+                instances = resample_labels(sample.instances, scale, shape)
+                labels[seams(instances, radius)] = background
             self.labels.append(labels)
             self.classes.append(sample.class_index)
         if not self.images:

@@ -21,7 +21,7 @@ from ..errors import CheckpointError, DatasetError, InvalidInputError
 from ..network import GlandNetwork, NetworkConfig, build_network
 from ..training.config import TrainingConfig
 from ..training.trainer import Trainer, TrainingEvent
-from .events import Event, Stage
+from .events import Event, Notice, Stage
 from .run_folder import (
     image_names,
     prepare_folder,
@@ -114,16 +114,19 @@ def train_model(
     training, validation = (_with_classes(part, network) for part in (training, validation))
     card = _card(folder, dataset, config, network, start, (training, validation))
     yield Stage(f"Reading {len(training)} training and {len(validation)} validation images")
-    source = PatchSource(training, config.training.mpp, network.config.regions)
+    settings = config.training
+    source = PatchSource(training, settings.mpp, network.config.regions, settings.seam_um)
+    if not source.has_classes and "classification" in settings.losses:
+        yield Notice("No training image has a class: the classification loss is left out.")
+        settings = _without_classification(settings)
     validate = None
     if len(validation):
-        settings = SegmentConfig(flips=False, device=config.training.device)
-        classes = network.config.classes
-        validate = validator(validation, classes, card, settings, stop)
+        plain = SegmentConfig(flips=False, device=settings.device)
+        validate = validator(validation, network.config.classes, card, plain, stop)
     if not resume:
         write_records(folder, config.model_dump(mode="json"), training, validation)
     yield Stage("Preparing the network")
-    trainer = Trainer(config.training, network, source, card, folder, validate)
+    trainer = Trainer(settings, network, source, card, folder, validate)
     if resume:
         trainer.resume()
     yield from trainer.run(stop)
@@ -189,6 +192,17 @@ def _with_classes(part: Dataset, network: GlandNetwork) -> Dataset:
     return part.map_classes(network.config.classes)
 
 
+def _without_classification(settings: TrainingConfig) -> TrainingConfig:
+    """A loss that is always 0 would only see its learned weight run to its bound."""
+    losses = tuple(name for name in settings.losses if name != "classification")
+    if not losses:
+        raise DatasetError(
+            "No training image has a class, and the classification loss is the only one chosen. "
+            "Choose other losses, or give the classes in labels.csv."
+        )
+    return TrainingConfig.model_validate({**settings.model_dump(), "losses": losses})
+
+
 def _card(
     folder: Path,
     dataset: Dataset,
@@ -199,7 +213,8 @@ def _card(
 ) -> ModelCard:
     from .. import __version__
 
-    inherited = start.card.licence if start else ""
+    # What the data or the parent forbid, their child is forbidden too.
+    inherited = dict.fromkeys((dataset.licence, start.card.licence if start else ""))
     split = (
         f"{len(parts[0])} training and {len(parts[1])} validation images, divided by "
         f"{config.split_by}, seed {config.split_seed}"
@@ -212,7 +227,7 @@ def _card(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         package_version=__version__,
         commit=source_commit(),
-        licence=config.licence or inherited,
+        licence=config.licence or " ".join(text for text in inherited if text),
         data=config.data or dataset.description,
         split=split,
         training=config.training.model_dump(mode="json"),

@@ -41,6 +41,13 @@ class TrainingConfig(BaseModel):
     epochs: int = Field(default=50, ge=1, description="How many epochs to train.")
     patches_per_epoch: int = Field(default=800, ge=1, description="Patches drawn per epoch.")
 
+    seam_um: float = Field(
+        default=5.0,
+        ge=0,
+        le=50,
+        description="Gland pixels nearer than this (um) to another gland are taught as "
+        "background, so that touching glands come apart.",
+    )
     validate_every: int = Field(
         default=1, ge=1, description="Epochs from one validation to the next."
     )

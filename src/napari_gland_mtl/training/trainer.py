@@ -245,12 +245,16 @@ class Trainer:
         batch = augment(
             drawn, config.patch_size, config.mpp, config.augmentation, seed, self.device
         )
-        torch.manual_seed(seed)  # dropout, too, depends on the step alone
         self.network.train()
         images = batch.images
         if config.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+        with (
+            # Dropout, too, depends on the step alone, and nobody else's random numbers change.
+            torch.random.fork_rng(devices=[]),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self.half),
+        ):
+            torch.manual_seed(seed)
             output = self.network(images)
         return multi_loss(
             output,

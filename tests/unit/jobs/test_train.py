@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -157,6 +158,30 @@ def test_going_on_from_a_model_keeps_its_scale_licence_and_descent(dataset, tmp_
     assert child.card.licence == "Research only."
     assert child.card.parents == (parent.sha256,)
     assert child.network.config == parent.network.config
+
+
+def test_the_licence_of_the_data_comes_before_that_of_the_parent(dataset, tmp_path):
+    restricted = replace(dataset, licence="Research only.")
+    list(train_model(restricted, tmp_path / "first", CONFIG))
+    assert load_model(tmp_path / "first").card.licence == "Research only."
+    config = CONFIG.model_copy(update={"start": str(tmp_path / "first")})
+    other = replace(dataset, licence="Cite us.")
+    list(train_model(other, tmp_path / "second", config))
+    assert load_model(tmp_path / "second").card.licence == "Cite us. Research only."
+
+
+def test_without_any_class_the_classification_loss_is_left_out_and_that_is_said(dataset, tmp_path):
+    nameless = dataset.map_classes(("adenoma", "carcinoma"))
+    run = tmp_path / "run"
+    events = list(train_model(nameless, run, CONFIG))
+    assert any("classification loss is left out" in getattr(e, "text", "") for e in events)
+    assert "classification" not in load_model(run).card.log_vars
+    assert any(
+        isinstance(event, TrainingFinished) for event in train_model(nameless, run, resume=True)
+    )
+    alone = TrainingConfig(**{**TINY.model_dump(), "losses": ("classification",)})
+    with pytest.raises(DatasetError, match="only one chosen"):
+        list(train_model(nameless, tmp_path / "alone", TrainConfig(training=alone, validation=1)))
 
 
 def test_without_validation_the_last_weights_are_the_best(dataset, tmp_path):
