@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from alternating import medians
@@ -51,9 +52,10 @@ def kornia_chain(batch: int, patch: int) -> dict[str, Callable[[], object]]:
     images = torch.rand(batch, 3, patch, patch)
     masks = torch.randint(1, 4, (batch, 1, patch, patch)).float()
 
-    def applied(*transforms: object) -> Callable[[], object]:
+    def applied(*transforms: Any) -> Callable[[], object]:
+        masked: dict[Any, Any] = {"mask": {"resample": "nearest"}}
         chain = augmentation.AugmentationSequential(
-            *transforms, data_keys=["input", "mask"], extra_args={"mask": {"resample": "nearest"}}
+            *transforms, data_keys=["input", "mask"], extra_args=masked
         )
         return lambda: chain(images, masks)
 

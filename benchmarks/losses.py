@@ -52,7 +52,7 @@ class Step:
         classes = torch.zeros(len(self.classes), 2, requires_grad=True)
         output = NetworkOutput(classes, regions, classes[..., None, None])
         losses = multi_loss(output, self.labels, self.classes, self.hierarchy, names)
-        torch.stack(list(losses.values())).sum().backward()
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
 
 
 def blobs(batch: int, patch: int) -> torch.Tensor:

@@ -50,15 +50,15 @@ def main() -> None:
 
 
 def interrupted(dataset: Dataset) -> None:
-    """Train for one epoch of three, as if the user had pressed Ctrl-C then."""
+    """Train for one epoch of two, as if the user had pressed Ctrl-C then."""
     config = train_config(
         validation=2,
-        epochs=3,
-        patches_per_epoch=24,
+        epochs=2,
+        patches_per_epoch=16,
         batch_size=4,
         patch_size=96,
         widths=(4, 8, 8, 16, 16),
-        log_var_warmup_steps=6,
+        log_var_warmup_steps=4,
     )
     stop = StopToken()
     for event in train_model(dataset, RUN, config, stop):

@@ -244,6 +244,8 @@ def list_models() -> list[ModelEntry]:
 def find_model(name: str | Path) -> Path:
     """Find the checkpoint that a name, a file or a run folder stands for.
 
+    The name ``default`` stands for the bundled model that is used when none is asked for.
+
     Raises
     ------
     ModelNotFoundError
@@ -257,7 +259,7 @@ def find_model(name: str | Path) -> Path:
             return path / weights
     # Before any complaint about a folder: one of images may well have a model's name.
     for entry in list_models():
-        if entry.name == str(name):
+        if entry.name == (DEFAULT_MODEL if str(name) == "default" else str(name)):
             return entry.path
     if path.is_dir():
         raise ModelNotFoundError(

@@ -256,6 +256,7 @@ def test_named_models_are_listed_the_default_first_and_damaged_ones_left_out(own
     assert [entry.name for entry in entries] == ["glas", "colon", "zebra"]
     assert load_model("colon").path == own_models / "colon.safetensors"
     assert load_model().card.name == "glas"
+    assert find_model("default") == find_model("glas")
 
 
 def test_a_replaced_model_is_listed_with_its_new_card(own_models):
