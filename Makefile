@@ -19,7 +19,7 @@ WINDOW := $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname -s))
 export QT_API := pyside6
 export PYTEST_QT_API := pyside6
 # Two test processes would fight over the cores; the network in the tests is tiny.
-export OMP_NUM_THREADS ?= 2
+export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test core full gui-packages lint types contracts manifest test-core \

@@ -28,7 +28,8 @@ class Step:
         torch.manual_seed(0)
         config = NetworkConfig(widths=(16, 32, 64, 128, 256))
         self.hierarchy = config.regions
-        self.network = build_network(config).to(memory_format=torch.channels_last)
+        self.network = build_network(config)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         images = torch.rand(batch, 3, patch, patch)
         self.images = images.contiguous(memory_format=torch.channels_last)
         self.labels = blobs(batch, patch)

@@ -1,8 +1,8 @@
 """Glands in H&E images: instances with lumen, epithelium and stroma, benign or malignant.
 
 A library first: everything works without napari and without Qt. The names below are the public
-interface; each is loaded when it is first used, because napari imports this package when it
-starts and must not wait for PyTorch. Type checkers read them in ``__init__.pyi``.
+interface; each is loaded when it is first used, so that opening a file in napari does not wait
+for PyTorch. Type checkers read them in ``__init__.pyi``.
 
 Examples
 --------
@@ -24,7 +24,7 @@ _HOMES = {
     "NetworkConfig": "network",
     "Region": "regions",
     "RegionHierarchy": "regions",
-    "SegmentConfig": "jobs.segment",
+    "SegmentConfig": "jobs.segment_config",
     "Segmentation": "segmentation",
     "Slide": "slides",
     "TopologyViolations": "segmentation",

@@ -1,8 +1,8 @@
 """The entries of napari's *File > Open Sample*.
 
 Two synthetic stained fields with their true masks, to try everything on at once, and a real
-image of colon glands that comes with scikit-image. napari imports this module when it starts:
-whatever is slow to import is imported where it is used.
+image of colon glands that comes with scikit-image. Whatever is slow to import is imported
+where it is used, so that the menu answers at once.
 """
 
 from __future__ import annotations

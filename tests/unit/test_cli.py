@@ -198,7 +198,49 @@ def test_stopping_writes_nothing_half_and_says_so(cli, tiff, tmp_path, monkeypat
     monkeypatch.setattr("napari_gland_mtl.jobs.stop.StopToken.stopped", True)
     result = segment(cli, tiff, "-o", tmp_path / "out")
     assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1] == "stopped; 1 image was not written"
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_stop_that_comes_too_late_to_matter_is_no_failure(cli, tiff, tmp_path, monkeypatch):
+    from napari_gland_mtl.export import ome_zarr
+
+    def write(*arguments):
+        ome_zarr_write(*arguments)
+        monkeypatch.setattr("napari_gland_mtl.jobs.stop.StopToken.stopped", True)
+
+    ome_zarr_write = ome_zarr.write_segmentation
+    monkeypatch.setattr(ome_zarr, "write_segmentation", write)
+    result = segment(cli, tiff, "-o", tmp_path / "out")
+    assert result.exit_code == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"known.csv", "known.ome.zarr"}
+
+
+def test_a_stopped_run_does_not_decode_what_it_throws_away(cli, tiff, tmp_path, monkeypatch):
+    decoded = []
+    monkeypatch.setattr("napari_gland_mtl.jobs.segment.decode", lambda *a: decoded.append(a))
+    monkeypatch.setattr("napari_gland_mtl.jobs.stop.StopToken.stopped", True)
+    segment(cli, tiff, "-o", tmp_path / "out")
+    assert decoded == []
+
+
+def test_an_image_is_never_replaced_by_its_own_result(cli, tiff, tmp_path):
+    """Not even with --overwrite: an OME-Zarr as input has the name of its output."""
+    segment(cli, tiff, "-o", tmp_path)
+    store = tmp_path / "known.ome.zarr"
+    before = (store / "zarr.json").read_bytes()
+    result = segment(cli, store, "-o", tmp_path, "--overwrite")
+    assert refused(result, "known.ome.zarr", "its own result", "-o")
+    assert (store / "zarr.json").read_bytes() == before
+
+
+def test_what_must_not_be_overwritten_is_found_out_before_the_work(
+    cli, tiff, tmp_path, monkeypatch
+):
+    (tmp_path / "known.ome.zarr").mkdir()
+    (tmp_path / "known.ome.zarr" / "notes.txt").write_text("mine")
+    monkeypatch.setattr("napari_gland_mtl.jobs.segment.segment_image", None)
+    assert refused(segment(cli, tiff, "-o", tmp_path, "--overwrite"), "is no OME-Zarr")
 
 
 # ------------------------------------------------------------------ info, models, topology
@@ -375,6 +417,7 @@ def test_a_finished_training_can_be_the_start_of_another(cli, glas, tmp_path):
         (["--epochs", "0"], ["epochs"]),
         (["--set", "no_such_setting=1"], ["no setting", "no_such_setting"]),
         (["--set", "epochs"], ["NAME=VALUE"]),
+        (["--epochs", "2", "--set", "epochs=3"], ["epochs", "given twice"]),
         (["--validation-split", "nobody"], ["nobody"]),
         (["--from", "no-such-model"], ["no-such-model"]),
         (["--resume"], ["resume"]),

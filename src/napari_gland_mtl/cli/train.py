@@ -87,7 +87,9 @@ def train(
     batch_size: Annotated[
         int | None, typer.Option(help="Patches per step.", show_default=False)
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(show_default=False)] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="At its highest. (default: 0.01)", show_default=False)
+    ] = None,
     optimiser: Annotated[
         str | None, typer.Option(metavar="sgd|adamw", help="(default: sgd)", show_default=False)
     ] = None,
@@ -126,8 +128,11 @@ def train(
         batch_size=batch_size,
         learning_rate=learning_rate,
         optimiser=optimiser,
-        **parse_settings(settings or []),
     )
+    for name_, value in parse_settings(settings or []).items():
+        if name_ in options:
+            raise InvalidInputError(f"{name_} is given twice, as an option and by --set.")
+        options[name_] = value
     if resume and options:
         raise InvalidInputError(
             f"A training is resumed with the settings it was started with; leave out "
@@ -175,7 +180,7 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
 
 def _watch(events: Iterable[Any], progress: Progress) -> None:
     """Draw a training: a bar of its steps, a line per epoch."""
-    from ..jobs.events import Stage
+    from ..jobs.events import Notice, Stage
     from ..training.progress import (
         EpochFinished,
         StepFinished,
@@ -192,7 +197,7 @@ def _watch(events: Iterable[Any], progress: Progress) -> None:
             typer.echo(epoch_line(event))
         elif isinstance(event, Stage):
             progress.update(task, description=event.text)
-        elif isinstance(event, TrainingNotice):
+        elif isinstance(event, Notice | TrainingNotice):
             typer.echo(f"note: {event.text}", err=True)
         elif isinstance(event, TrainingFinished):
             typer.echo(end_line(event))

@@ -39,6 +39,7 @@ Validate = Callable[[GlandNetwork], dict[str, float]]
 
 BEST_FILE = "best.safetensors"
 LAST_FILE = "last.safetensors"
+NOTICES_FILE = "notices.txt"
 SCORE = "score"
 
 # A resumed run may go on for longer or elsewhere; anything else would be another training.
@@ -179,8 +180,13 @@ class Trainer:
                     self._save_state()
                     yield finished
                     for text in self.watch.notices(finished.measures, self.weighting):
+                        self._log(f"epoch {finished.epoch}: {text}")
                         yield TrainingNotice(text)
         yield self._finish()
+
+    def _log(self, text: str) -> None:
+        with (self.folder / NOTICES_FILE).open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
 
     def _finish(self) -> TrainingFinished:
         self._save(LAST_FILE, self.progress.measures)

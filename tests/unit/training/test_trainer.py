@@ -219,6 +219,7 @@ def test_a_collapse_is_said_once(tmp_path, trainer_in, settings, play, only):
     events = play(trainer_in(tmp_path, settings(), collapsed))
     (notice,) = only(events, TrainingNotice)
     assert "collapsed" in notice.text
+    assert (tmp_path / "notices.txt").read_text(encoding="utf-8") == f"epoch 1: {notice.text}\n"
     sound = play(trainer_in(tmp_path, settings(), lambda network: {"largest_region_share": 0.6}))
     assert only(sound, TrainingNotice) == []
 
