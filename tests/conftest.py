@@ -1,9 +1,14 @@
-"""Fixtures of all tests: synthetic tissue, since no real data may be part of the project."""
+"""Fixtures of all tests: synthetic tissue, and a network whose answers are known beforehand.
+
+No real data may be part of the project. Trained weights would make tests slow and their
+expectations vague: here the weights of a real `GlandNetwork` are set by hand.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import pytest
 from synthetic_tissue import SyntheticField, make_field
@@ -27,3 +32,39 @@ def synthetic_field() -> Callable[..., SyntheticField]:
         return field
 
     return make
+
+
+@pytest.fixture(scope="session")
+def colour_network() -> Callable[[float], Any]:
+    """Makes a network that segments by colour: white is lumen, purple epithelium, pink stroma.
+
+    Called with the logit of "malignant" over "benign", which it says of every image.
+    """
+    return _colour_network
+
+
+def _colour_network(malignant_logit: float) -> Any:
+    """Region logits that are linear in the green channel of the pixel itself."""
+    import torch
+
+    from napari_gland_mtl.network import NetworkConfig, build_network
+
+    config = NetworkConfig(
+        widths=(4, 8, 8, 8, 8), image_mean=(0.0, 0.0, 0.0), image_std=(1.0, 1.0, 1.0)
+    )
+    network = build_network(config)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim == 4:
+                parameter.zero_()
+        green, centre = 1, (1, 1)
+        first, second = (block[0].weight for block in network.encoder.levels[0])
+        first[(0, green, *centre)] = second[(0, 0, *centre)] = 1.0
+        last = network.decoder[-1].blocks[0][0].weight
+        last[(0, 4, *centre)] = 1.0  # the skip connection comes after the risen channels
+        stroma, lumen = 0, 2
+        weight, bias = network.region_head.weight, network.region_head.bias
+        weight[stroma, 0], bias[stroma] = 40.0, -40.0 * 0.42
+        weight[lumen, 0], bias[lumen] = 200.0, -200.0 * 0.78
+        network.class_head[-1].bias.copy_(torch.tensor([0.0, malignant_logit]))
+    return network.eval()

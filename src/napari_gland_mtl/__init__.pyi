@@ -11,8 +11,8 @@ from .export.tables import write_table as write_table
 from .jobs.direct import evaluate as evaluate
 from .jobs.direct import segment as segment
 from .jobs.direct import train as train
-from .jobs.segment import SegmentConfig as SegmentConfig
 from .jobs.segment import segment_image as segment_image
+from .jobs.segment_config import SegmentConfig as SegmentConfig
 from .metrics.topology import count_violations as count_violations
 from .network import NetworkConfig as NetworkConfig
 from .network import build_network as build_network

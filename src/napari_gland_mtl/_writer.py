@@ -60,8 +60,9 @@ def write_multiple(path: str, layers: Sequence[LayerData]) -> list[str]:
     OutputExistsError, OutputNotWritableError
     """
     from .errors import InvalidInputError
-    from .export.layers import role_of, segmentation_from_layers
+    from .export.layers import role_of, window_of
     from .export.ome_zarr import write_segmentation
+    from .jobs.corrections import segmentation_as_shown
     from .slides import slide_from_array
 
     images = [layer for layer in layers if layer[2] == "image"]
@@ -70,19 +71,13 @@ def write_multiple(path: str, layers: Sequence[LayerData]) -> list[str]:
         raise InvalidInputError(
             "Select three layers to save together: the image, its regions and its glands."
         )
-    segmentation = segmentation_from_layers(labels)
+    segmentation = segmentation_as_shown(labels)
     data, attributes, _ = images[0]
     name = str(attributes.get("name") or Path(path).stem)
     slide = slide_from_array(data, mpp=segmentation.mpp, name=name)
     target = _zarr_path(path)
-    write_segmentation(target, slide, segmentation, offset=_offset(labels[0][1]))
+    write_segmentation(target, slide, segmentation, offset=window_of(labels[0][1])[:2])
     return [str(target)]
-
-
-def _offset(attributes: dict[str, Any]) -> tuple[int, int]:
-    """Where in the image the labels start, (y, x) in its pixels."""
-    window = attributes["metadata"]["napari_gland_mtl"].get("window") or (0, 0)
-    return int(window[0]), int(window[1])
 
 
 def _zarr_path(path: str) -> Path:

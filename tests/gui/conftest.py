@@ -15,36 +15,14 @@ MPP = 0.5
 TINY = "tiny"
 
 
-def colour_network() -> Any:
-    """A real network whose weights make green < 0.42 epithelium, above stroma, > 0.85 lumen."""
-    import torch
-
-    from napari_gland_mtl.network import NetworkConfig, build_network
-
-    config = NetworkConfig(
-        widths=(4, 8, 8, 8, 8), image_mean=(0.0, 0.0, 0.0), image_std=(1.0, 1.0, 1.0)
-    )
-    network = build_network(config)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if parameter.ndim == 4:
-                parameter.zero_()
-        first, second = (block[0].weight for block in network.encoder.levels[0])
-        first[0, 1, 1, 1] = second[0, 0, 1, 1] = 1.0  # the green channel of the pixel itself
-        network.decoder[-1].blocks[0][0].weight[0, 4, 1, 1] = 1.0  # through the skip connection
-        weight, bias = network.region_head.weight, network.region_head.bias
-        weight[0, 0], bias[0] = 40.0, -40.0 * 0.42
-        weight[2, 0], bias[2] = 200.0, -200.0 * 0.82
-        network.class_head[-1].bias.copy_(torch.tensor([0.0, 2.0]))
-    return network.eval()
-
-
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_model(
+    colour_network: Callable[[float], Any], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A checkpoint that segments by colour and calls everything malignant."""
     from napari_gland_mtl.checkpoint import ModelCard, save_model
 
-    network = colour_network()
+    network = colour_network(2.0)
     card = ModelCard(
         name=TINY,
         description="Segments by colour, for tests.",

@@ -18,13 +18,15 @@ def test_the_module_of_the_dock_loads_nothing_heavy() -> None:
     assert result.returncode == 0, result.stderr
 
 
-def test_the_dock_opens_without_loading_torch() -> None:
+def test_the_dock_and_its_advanced_settings_open_without_loading_torch() -> None:
     script = """
 import sys
 import napari
 from napari_gland_mtl.widgets.segment import SegmentWidget
 viewer = napari.Viewer(show=False)
 widget = SegmentWidget(viewer)
+widget.advanced.expand(animate=False)
+assert widget.advanced.form is not None
 loaded = "torch" in sys.modules
 viewer.close()
 sys.exit("loaded torch" if loaded else 0)

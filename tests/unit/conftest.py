@@ -1,56 +1,21 @@
-"""A network whose answers are known beforehand, and tissue drawn in the colours it knows.
-
-Trained weights would make tests slow and their expectations vague. Here the weights of a real
-`GlandNetwork` are set by hand so that purple is epithelium, white is lumen and pink is stroma.
-"""
+"""A model whose answers are known beforehand, and tissue drawn in the colours it knows."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from napari_gland_mtl.checkpoint import ModelCard, load_model, save_model
-from napari_gland_mtl.network import NetworkConfig, build_network
 
 PINK, PURPLE, WHITE = (230, 150, 190), (110, 60, 150), (245, 245, 245)
 MODEL_MPP = 1.0
 MALIGNANT_LOGIT = 1.0
 
 
-def _network():
-    """Region logits that are linear in the green channel of the pixel itself."""
-    config = NetworkConfig(
-        widths=(4, 8, 8, 8, 8), image_mean=(0.0, 0.0, 0.0), image_std=(1.0, 1.0, 1.0)
-    )
-    network = build_network(config)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if parameter.ndim == 4:
-                parameter.zero_()
-        green, centre = 1, (1, 1)
-        first, second = (block[0].weight for block in _convolutions(network.encoder.levels[0]))
-        first[(0, green, *centre)] = 1.0
-        second[(0, 0, *centre)] = 1.0
-        (last,) = (block[0].weight for block in _convolutions(network.decoder[-1].blocks))
-        last[(0, 4, *centre)] = 1.0  # the skip connection comes after the risen channels
-        stroma, epithelium, lumen = range(3)
-        weight, bias = network.region_head.weight, network.region_head.bias
-        weight[stroma, 0], bias[stroma] = 40.0, -40.0 * 0.42
-        weight[epithelium, 0], bias[epithelium] = 0.0, 0.0
-        weight[lumen, 0], bias[lumen] = 200.0, -200.0 * 0.78
-        network.class_head[-1].bias.copy_(torch.tensor([0.0, MALIGNANT_LOGIT]))
-    return network.eval()
-
-
-def _convolutions(blocks):
-    return list(blocks.children())
-
-
 @pytest.fixture(scope="session")
-def colour_model_path(tmp_path_factory):
+def colour_model_path(colour_network, tmp_path_factory):
     """A checkpoint that segments by colour at 1 um/px and calls everything malignant."""
-    network = _network()
+    network = colour_network(MALIGNANT_LOGIT)
     card = ModelCard(
         name="colours",
         description="Segments by colour, for tests.",

@@ -71,3 +71,31 @@ def test_a_damaged_label_store_says_so(tmp_path):
     (tmp_path / "a.zarr" / "0" / "zarr.json").unlink()
     with pytest.raises(UnreadableImageError, match="Save the layer again"):
         read(path)
+
+
+def test_a_corrected_segmentation_is_measured_again_when_it_is_saved(tmp_path):
+    from napari_gland_mtl.export.layers import layers_from_segmentation
+    from napari_gland_mtl.export.ome_zarr import read_segmentation
+    from napari_gland_mtl.inference.measurements import measure_glands
+    from napari_gland_mtl.regions import GLAND_REGIONS
+    from napari_gland_mtl.segmentation import Segmentation, TopologyViolations
+
+    regions = np.ones((60, 80), np.uint8)
+    regions[10:40, 10:40] = 2
+    glands = (regions == 2).astype(np.int32)
+    table = measure_glands(regions, glands, 0.5) | {"malignant_probability": np.array([0.75])}
+    none = TopologyViolations()
+    classes = {"benign": 0.25, "malignant": 0.75}
+    found = Segmentation(regions, glands, table, classes, 0.5, GLAND_REGIONS, none, none, {})
+    image = (np.full((60, 80, 3), 200, np.uint8), {"name": "case"}, "image")
+    labels = layers_from_segmentation(found, "case")
+
+    (kept,) = write_multiple(str(tmp_path / "kept.ome.zarr"), [image, *labels])
+    assert read_segmentation(kept).table["area_um2"].tolist() == [900 / 4]
+
+    for layer in labels:
+        layer[0][10:25, 10:40] = 1 if layer[0].dtype == np.uint8 else 0
+    (painted,) = write_multiple(str(tmp_path / "painted.ome.zarr"), [image, *labels])
+    after = read_segmentation(painted).table
+    assert after["area_um2"].tolist() == [450 / 4]
+    assert after["malignant_probability"].tolist() == [0.75]

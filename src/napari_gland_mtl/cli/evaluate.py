@@ -85,7 +85,7 @@ def _events(
     data: Dataset, predictions: Path | None, options: dict[str, Any], stop: StopToken
 ) -> Iterator[Event]:
     from ..jobs.evaluate import evaluate_model, evaluate_predictions
-    from ..jobs.segment import SegmentConfig
+    from ..jobs.segment_config import SegmentConfig
 
     if predictions is not None:
         return evaluate_predictions(data, predictions, stop)

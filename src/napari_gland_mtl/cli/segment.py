@@ -17,8 +17,11 @@ from .options import DeviceOption, ModelOption, MppOption, OverwriteOption, give
 from .progress import progress_bars, stop_on_interrupt, watch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..checkpoint import Model
-    from ..jobs.segment import SegmentConfig
+    from ..jobs.events import Event
+    from ..jobs.segment_config import SegmentConfig
     from ..jobs.stop import StopToken
 
 INTERRUPTED = 130
@@ -70,7 +73,7 @@ def segment(
     """
     from ..checkpoint import load_model
     from ..devices import choose_device
-    from ..jobs.segment import SegmentConfig
+    from ..jobs.segment_config import SegmentConfig
 
     config = SegmentConfig(
         **given(
@@ -86,21 +89,23 @@ def segment(
     paths = expand(inputs)
     loaded = load_model(config.model)
     make_writable(output)
-    failed = 0
+    failed = written = 0
     with stop_on_interrupt() as stop, progress_bars() as progress:
         run = _Run(config, loaded, output, overwrite, region, stop, progress)
         for path in paths:
             if stop.stopped:
                 break
             try:
-                run.segment(path)
+                written += run.segment(path)
             except (GlandMTLError, OSError) as error:
                 if context.obj["debug"]:
                     raise
                 failed += 1
                 report(error, about=str(path) if path.name not in str(error) else None)
-    if stop.stopped:
-        typer.echo("stopped; the image in work was not written", err=True)
+    missing = len(paths) - written - failed
+    if missing:
+        images = "1 image was" if missing == 1 else f"{missing} images were"
+        typer.echo(f"stopped; {images} not written", err=True)
         raise typer.Exit(INTERRUPTED)
     if failed:
         raise typer.Exit(BAD_INPUT)
@@ -119,26 +124,37 @@ class _Run:
     progress: Progress
     sources: dict[str, Path] = field(default_factory=dict)
 
-    def segment(self, path: Path) -> None:
-        """Segment one image and write what was found."""
+    def segment(self, path: Path) -> bool:
+        """Segment one image and write what was found; False if that was stopped."""
         from ..export.ome_zarr import write_segmentation
         from ..export.tables import write_table
+        from ..jobs.events import SegmentationDone
         from ..jobs.segment import segment_image
         from ..slides import open_slide
 
         with open_slide(path, mpp=self.config.mpp) as slide:
             store, table = self._outputs(slide.name, path)
             events = segment_image(slide, self.config, self.stop, self.region, self.model)
-            done = watch(events, self.progress, slide.name)
+            done = watch(self._until_stopped(events), self.progress, slide.name)
+            if not isinstance(done, SegmentationDone) or not done.segmentation.complete:
+                return False
             segmentation = done.segmentation
-            if not segmentation.complete:
-                return
             write_segmentation(store, slide, segmentation, self.overwrite, done.offset)
             write_table(table, segmentation.table, overwrite=self.overwrite)
             typer.echo(f"{slide.name}: {summary(segmentation)} -> {store}")
+        return True
+
+    def _until_stopped(self, events: Iterator[Event]) -> Iterator[Event]:
+        """The events before a stop: what is thrown away need not be decoded first."""
+        for event in events:
+            yield event
+            if self.stop.stopped:
+                return
 
     def _outputs(self, name: str, path: Path) -> tuple[Path, Path]:
         """Where the results of an image go; refused if something is there already."""
+        from ..export.store import check_replaceable
+
         other = self.sources.setdefault(name, path)
         if other != path:
             raise InvalidInputError(
@@ -147,10 +163,17 @@ class _Run:
             )
         outputs = self.output / f"{name}.ome.zarr", self.output / f"{name}.csv"
         for existing in outputs:
-            if existing.exists() and not self.overwrite:
+            if not existing.exists():
+                continue
+            if existing.samefile(path):
+                raise OutputExistsError(
+                    f"{path} would be replaced by its own result. Choose another folder with -o."
+                )
+            if not self.overwrite:
                 raise OutputExistsError(
                     f"{existing} exists already. Give --overwrite to replace it, or another folder."
                 )
+        check_replaceable(outputs[0], self.overwrite)
         return outputs
 
 

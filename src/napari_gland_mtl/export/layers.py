@@ -22,6 +22,8 @@ from .summary import segmentation_from, summary_of
 
 LayerData = tuple[Any, dict[str, Any], str]
 _REGIONS_OPACITY = 0.45
+# Filled, as files have them: the stain and the regions below must show through.
+_GLANDS_OPACITY = 0.4
 _BACKGROUND_ALPHA = 0.2
 _CLEAR = (0.0, 0.0, 0.0, 0.0)
 
@@ -48,10 +50,13 @@ def layers_from_segmentation(segmentation: Segmentation, name: str) -> list[Laye
     """
     summary = summary_of(segmentation)
     style = {"colormap": _region_colors(segmentation.hierarchy), "opacity": _REGIONS_OPACITY}
-    features = gland_features(segmentation.table)
+    gland_style = {
+        "features": gland_features(segmentation.table),
+        "opacity": _GLANDS_OPACITY,
+    }
     return [
         _layer(REGIONS, segmentation.regions, name, summary, style),
-        _layer(GLANDS, segmentation.glands, name, summary, {"features": features}),
+        _layer(GLANDS, segmentation.glands, name, summary, gland_style),
     ]
 
 
@@ -59,7 +64,8 @@ def segmentation_from_layers(layers: Sequence[LayerData]) -> Segmentation:
     """The inverse of `layers_from_segmentation`, with what was painted on the layers since.
 
     Rows of glands that were erased are left out of the table; if labels were edited, the
-    topology violations are counted anew and the provenance says so.
+    topology violations are counted anew and the provenance says so. The other rows are not
+    measured again here: `jobs.corrections` does that.
 
     Parameters
     ----------
@@ -81,10 +87,7 @@ def segmentation_from_layers(layers: Sequence[LayerData]) -> Segmentation:
     record = found[REGIONS][1]["metadata"][ATTRIBUTE]
     table = _present(gland_table(found[GLANDS][1].get("features")), glands)
     summary = dict(record.get("summary", {}))
-    edited = record.get("fingerprint") != fingerprint(regions) or found[GLANDS][1]["metadata"][
-        ATTRIBUTE
-    ].get("fingerprint") != fingerprint(glands)
-    if edited:
+    if any(was_edited(layer[0], layer[1]) for layer in found.values()):
         summary |= _recounted(summary, regions, glands)
     return segmentation_from(summary, regions, glands, table)
 
@@ -94,6 +97,20 @@ def role_of(attributes: Mapping[str, Any]) -> str | None:
     record = (attributes.get("metadata") or {}).get(ATTRIBUTE)
     role = record.get("role") if isinstance(record, Mapping) else None
     return role if role in (REGIONS, GLANDS) else None
+
+
+def was_edited(labels: Any, attributes: Mapping[str, Any]) -> bool:
+    """Whether the labels of a layer of a segmentation are others than when it was made."""
+    if role_of(attributes) is None:
+        return False
+    recorded = attributes["metadata"][ATTRIBUTE].get("fingerprint")
+    return bool(recorded != fingerprint(np.asarray(labels)))
+
+
+def window_of(attributes: Mapping[str, Any]) -> tuple[int, int, int, int]:
+    """(y0, x0, y1, x1) of a layer of a segmentation in its image, in the image's pixels."""
+    y0, x0, y1, x1 = attributes["metadata"][ATTRIBUTE].get("window") or (0, 0, 0, 0)
+    return int(y0), int(x0), int(y1), int(x1)
 
 
 def fingerprint(labels: npt.NDArray[Any]) -> int:

@@ -49,6 +49,7 @@ def measure_glands(
     hierarchy: RegionHierarchy = GLAND_REGIONS,
     classes: Sequence[str] = (),
     class_map_stride: float = 16.0,
+    origin: tuple[float, float] = (0.0, 0.0),
 ) -> GlandTable:
     """Measure each gland.
 
@@ -68,6 +69,8 @@ def measure_glands(
         The K names that go with `class_map`.
     class_map_stride : float
         Pixels of `glands` per cell of `class_map`, in y and x.
+    origin : tuple of float
+        (y, x) of the first pixel of `glands` in the image, in pixels.
 
     Returns
     -------
@@ -75,7 +78,7 @@ def measure_glands(
         One row per gland, in the order of the labels:
 
         - ``label``
-        - ``y_um``, ``x_um``: centroid; the centre of the first pixel is (0, 0)
+        - ``y_um``, ``x_um``: centroid; the centre of the image's first pixel is (0, 0)
         - ``area_um2``, ``perimeter_um``: of the gland, lumen included
         - ``lumen_area_um2``, ``lumen_to_gland_ratio`` (lumen area / gland area, 0 .. 1)
         - ``epithelial_thickness_um``: see `epithelial_thickness`; NaN without lumen
@@ -103,8 +106,8 @@ def measure_glands(
     shape = _shape(instances, number)
     table: GlandTable = {
         "label": names[1:].astype(np.int32),
-        "y_um": shape["centroid-0"] * mpp,
-        "x_um": shape["centroid-1"] * mpp,
+        "y_um": (shape["centroid-0"] + origin[0]) * mpp,
+        "x_um": (shape["centroid-1"] + origin[1]) * mpp,
         "area_um2": area * mpp**2,
         "perimeter_um": shape["perimeter"] * mpp,
         "lumen_area_um2": lumen * mpp**2,

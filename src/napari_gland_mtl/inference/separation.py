@@ -45,26 +45,26 @@ class SeparationConfig(BaseModel):
         description="A pixel belongs to a gland from this probability on.",
     )
     seed_threshold: float = Field(
-        default=0.75,
+        default=0.9,
         ge=0.05,
         le=0.999,
         description="Touching glands are told apart by their parts above this probability.",
     )
     seed_erosion_um: float = Field(
-        default=7.0,
+        default=12.0,
         ge=0.0,
         le=100.0,
         description="Bridges between glands narrower than twice this length (um) are cut.",
     )
     min_seed_area_um2: float = Field(
-        default=200.0,
+        default=400.0,
         ge=0.0,
         le=1e6,
         description="Parts smaller than this area (um2) after the erosion make no gland of "
         "their own. Raise it if single glands fall into pieces.",
     )
     min_gland_area_um2: float = Field(
-        default=400.0,
+        default=600.0,
         ge=0.0,
         le=1e6,
         description="Smaller glands (um2) are removed.",

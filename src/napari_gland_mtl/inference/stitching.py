@@ -127,7 +127,9 @@ class Mosaic:
             begins within one of those is off by little.
         """
         cell = max(1, int(self._stride * self._view.scale) // 4)
-        rows, columns = (indices[cell // 2 :: cell] for indices in self._cells())
+        rows, columns = (
+            indices[min(cell // 2, len(indices) - 1) :: cell] for indices in self._cells()
+        )
         return self.class_map[:, rows[:, None], columns], cell
 
     def _cells(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -48,7 +48,7 @@ def segment(
     region : tuple of int, optional
         ``(y0, x0, y1, x1)`` in px, to segment a part of the image.
     **settings
-        Other fields of :class:`~napari_gland_mtl.jobs.segment.SegmentConfig`: ``device``,
+        Other fields of :class:`~napari_gland_mtl.jobs.segment_config.SegmentConfig`: ``device``,
         ``tile_size``, ``batch_size``, ``flips``, ``decoding``.
 
     Returns
@@ -69,7 +69,8 @@ def segment(
     >>> result = gm.segment("biopsy.svs", region=(0, 0, 2048, 2048))  # doctest: +SKIP
     >>> result.table["area_um2"].mean()  # doctest: +SKIP
     """
-    from .segment import SegmentConfig, segment_image
+    from .segment import segment_image
+    from .segment_config import SegmentConfig
 
     loaded = None if isinstance(model, str | Path) else model
     name = str(model) if loaded is None else loaded.card.name
@@ -101,7 +102,7 @@ def evaluate(
     mpp, split : optional
         Passed to :func:`open_dataset`.
     **settings
-        Other fields of :class:`~napari_gland_mtl.jobs.segment.SegmentConfig`.
+        Other fields of :class:`~napari_gland_mtl.jobs.segment_config.SegmentConfig`.
 
     Returns
     -------
@@ -117,7 +118,7 @@ def evaluate(
         If the data set or the predictions are incomplete or do not fit together.
     """
     from .evaluate import evaluate_model, evaluate_predictions
-    from .segment import SegmentConfig
+    from .segment_config import SegmentConfig
 
     data = _dataset(dataset, mpp, split)
     if predictions is not None:

@@ -19,7 +19,8 @@ from ..segmentation import Segmentation
 from ..slides import slide_from_array
 from .events import EvaluationDone, Event, ImageEvaluated, Notice, SegmentationDone, Stage, Started
 from .scoring import Prediction, Scores
-from .segment import SegmentConfig, segment_image
+from .segment import segment_image
+from .segment_config import SegmentConfig
 from .stop import StopToken
 
 LABEL_IMAGE_ENDINGS = (".tif", ".tiff", ".png")

@@ -80,10 +80,13 @@ def _read_zarr_array(path: Path) -> npt.NDArray[np.integer[Any]]:
                 )
             node = node[place]
         labels: npt.NDArray[np.integer[Any]] = np.asarray(node[...])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
         if isinstance(error, UnreadableImageError):
             raise
-        raise UnreadableImageError(f"{path} is a folder, and no zarr that can be read.") from error
+        raise UnreadableImageError(
+            f"{path} is a folder, and no zarr that can be read. Give a label image, or a zarr of "
+            "one."
+        ) from error
     while labels.ndim > 2 and labels.shape[0] == 1:
         labels = labels[0]
     return labels

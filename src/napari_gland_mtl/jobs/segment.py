@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import psutil
-from pydantic import BaseModel, ConfigDict, Field
 
 from ..checkpoint import Model, load_model
 from ..devices import choose_device
@@ -28,50 +27,12 @@ from ..inference.tiling import Window
 from ..regions import RegionHierarchy
 from ..segmentation import Segmentation, TopologyViolations
 from ..slides import Slide
-from ..slides.pixel_size import LARGEST_MPP, SMALLEST_MPP
 from .events import Event, Notice, SegmentationDone, Stage, Started, TileDone
+from .segment_config import SegmentConfig
 from .stop import StopToken
 
 BYTES_PER_PIXEL = 80
 """Peak memory of decoding and measuring, per pixel of the analysed region."""
-
-
-class SegmentConfig(BaseModel):
-    """Everything that decides how an image is segmented."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    model: str = Field(
-        default="glas", min_length=1, description="Name of a model, its file or its run folder."
-    )
-    mpp: float | None = Field(
-        default=None,
-        ge=SMALLEST_MPP,
-        le=LARGEST_MPP,
-        description="Pixel size of the image in um; by default what the file says.",
-    )
-    device: str = Field(
-        default="auto",
-        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="Where the network runs: auto, cpu, cuda or mps.",
-    )
-    tile_size: int = Field(
-        default=512,
-        ge=64,
-        le=8192,
-        multiple_of=16,
-        description="Side of a tile in px of the network; smaller needs less memory.",
-    )
-    batch_size: int = Field(
-        default=4, ge=1, le=256, description="Tiles at once on a GPU; the CPU takes one by one."
-    )
-    flips: bool = Field(
-        default=True,
-        description="Average over the four flips of every tile: better, four times the work.",
-    )
-    decoding: DecodingConfig = Field(
-        default_factory=DecodingConfig, description="How probabilities become glands."
-    )
 
 
 def segment_image(
@@ -142,8 +103,9 @@ def segment_image(
             yield Notice(f"The device ran out of memory; going on with {batch_size} tiles at once.")
         yield TileDone(done, len(tiles))
     yield Stage("Finding glands")
-    segmentation = _finish(mosaic, mpp, config, model, _provenance(slide, area, mpp, config, model))
-    yield SegmentationDone(segmentation, offset=(area.y0, area.x0))
+    offset = (area.y0, area.x0)
+    provenance = _provenance(slide, area, mpp, config, model)
+    yield SegmentationDone(_finish(mosaic, offset, mpp, config, model, provenance), offset)
 
 
 def _area(slide: Slide, region: tuple[int, int, int, int] | None) -> Window:
@@ -173,14 +135,26 @@ def _check_memory(area: Window) -> None:
 
 
 def _finish(
-    mosaic: Mosaic, mpp: float, config: SegmentConfig, model: Model, provenance: dict[str, Any]
+    mosaic: Mosaic,
+    offset: tuple[int, int],
+    mpp: float,
+    config: SegmentConfig,
+    model: Model,
+    provenance: dict[str, Any],
 ) -> Segmentation:
     """Decode, repair and measure what was collected."""
     network = model.network.config
     decoded = _decode(mosaic, network.regions, mpp, config.decoding)
     class_map, cell = mosaic.class_map_of_region()
     table = measure_glands(
-        decoded.regions, decoded.glands, mpp, class_map, network.regions, network.classes, cell
+        decoded.regions,
+        decoded.glands,
+        mpp,
+        class_map,
+        network.regions,
+        network.classes,
+        cell,
+        offset,
     )
     probabilities = mosaic.class_probabilities()
     return Segmentation(

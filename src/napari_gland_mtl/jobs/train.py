@@ -29,7 +29,7 @@ from .run_folder import (
     source_commit,
     write_records,
 )
-from .segment import SegmentConfig
+from .segment_config import SegmentConfig
 from .stop import StopToken
 from .validation import validator
 

@@ -14,7 +14,8 @@ from ..slides import slide_from_array
 from .evaluate import prediction_of
 from .events import SegmentationDone
 from .scoring import Scores
-from .segment import SegmentConfig, segment_image
+from .segment import segment_image
+from .segment_config import SegmentConfig
 from .stop import StopToken
 
 SCORE = "score"

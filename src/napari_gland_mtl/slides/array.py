@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, UnsupportedImageError
 from .pixel_size import PixelSize
-from .rgb import RGB, eight_bits, rgb_from_samples
+from .rgb import RGB, check_full_range, eight_bits, rgb_from_samples
 from .slide import Slide
+
+_PROBES = 3
+_PROBE_SIDE = 256
 
 
 class ArraySlide(Slide):
@@ -61,11 +64,14 @@ def slide_from_array(array: Any, mpp: float | None = None, name: str = "image") 
     Raises
     ------
     InvalidInputError
-        For other shapes and types, an empty array, or an impossible `mpp`.
+        For other shapes and types, an empty array, 16 bits of which only the lower are used,
+        or an impossible `mpp`.
     """
     arrays = list(array) if _is_pyramid(array) else [array]
     for level in arrays:
         _check(level)
+    if arrays[-1].dtype == np.uint16:
+        _probe_range(arrays[-1])
     note = "No pixel size was given with the array."
     slide = ArraySlide(arrays, PixelSize(None, note), name)
     if mpp is not None:
@@ -90,6 +96,20 @@ def _check(array: Any) -> None:
             f"An image to segment has 8 bits per channel; this one is of type {array.dtype}. "
             "Convert it to uint8."
         )
+
+
+def _probe_range(array: Any) -> None:
+    """Refuse 12-bit data in disguise, as the files' readers do, by a look at a few windows."""
+    height, width = array.shape[:2]
+    windows = [
+        np.asarray(array[y : y + _PROBE_SIDE, x : x + _PROBE_SIDE])
+        for y in np.unique(np.linspace(0, max(height - _PROBE_SIDE, 0), _PROBES).astype(int))
+        for x in np.unique(np.linspace(0, max(width - _PROBE_SIDE, 0), _PROBES).astype(int))
+    ]
+    try:
+        check_full_range(max(int(window.max()) for window in windows))
+    except UnsupportedImageError as error:
+        raise InvalidInputError(f"The image {error}") from error
 
 
 def _samples(window: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

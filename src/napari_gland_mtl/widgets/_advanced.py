@@ -15,8 +15,7 @@ SET_ELSEWHERE = ("model", "mpp", "device")
 class AdvancedSettings(QCollapsible):
     """A form of the segmentation's configuration, without what the dock asks for itself.
 
-    Its configuration lies beside the code that loads torch, so it is not read before the user
-    opens the form.
+    Most users never open it, so it is made when somebody does.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -35,7 +34,7 @@ class AdvancedSettings(QCollapsible):
     def _on_toggled(self, opened: bool) -> None:
         if not opened or self.form is not None:
             return
-        from ..jobs.segment import SegmentConfig
+        from ..jobs.segment_config import SegmentConfig
 
         self.form = ConfigForm(SegmentConfig(), exclude=SET_ELSEWHERE)
         self.form.setObjectName("config_form")

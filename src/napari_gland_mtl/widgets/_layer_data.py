@@ -3,8 +3,7 @@
 `export.layers` says what the two label layers of a result, *regions* and *glands*, hold, for
 files and for this plugin alike. Here they are put in place over the image they were made from:
 its scale, rotation, shear, translation, affine and units carry over, shifted to the part that
-was segmented, and glands get the colours of their classes. The inverse measures again what the
-user has painted on.
+was segmented, and glands get the colours of their classes.
 """
 
 from __future__ import annotations
@@ -19,16 +18,13 @@ import numpy.typing as npt
 from ..errors import InvalidInputError
 from ..export.layers import (
     LayerData,
-    fingerprint,
     gland_table,
     layers_from_segmentation,
     role_of,
-    segmentation_from_layers,
 )
 from ..export.ome_zarr import ATTRIBUTE, GLANDS
 from ..export.summary import segmentation_from
 from ..segmentation import Segmentation
-from ._corrections import remeasured
 from ._layer_styles import glands_style
 
 
@@ -164,8 +160,8 @@ def to_layer_data(
     return data
 
 
-def from_layer_data(regions: LayerData, glands: LayerData) -> Segmentation:
-    """The segmentation that two result layers show, with the user's corrections.
+def as_computed(regions: LayerData, glands: LayerData) -> Segmentation:
+    """The segmentation of two result layers, table and violations as before any correction.
 
     Parameters
     ----------
@@ -177,19 +173,6 @@ def from_layer_data(regions: LayerData, glands: LayerData) -> Segmentation:
     InvalidInputError
         If the layers are no results of this plugin, or do not belong together.
     """
-    segmentation = segmentation_from_layers([regions, glands])
-    edited = any(was_edited(labels, attributes) for labels, attributes, _ in (regions, glands))
-    return remeasured(segmentation) if edited else segmentation
-
-
-def as_computed(regions: LayerData, glands: LayerData) -> Segmentation:
-    """As `from_layer_data`, with table and violations as they were before any correction.
-
-    Raises
-    ------
-    InvalidInputError
-        As there.
-    """
     record = record_of(regions[1])
     if record is None:
         raise InvalidInputError("This layer is no result of “Segment glands”.")
@@ -199,12 +182,6 @@ def as_computed(regions: LayerData, glands: LayerData) -> Segmentation:
         np.asarray(glands[0]).astype(np.int32, copy=False),
         gland_table(glands[1].get("features")),
     )
-
-
-def was_edited(labels: Any, attributes: Mapping[str, Any]) -> bool:
-    """Whether the labels of a result layer are others than when it was made."""
-    record = record_of(attributes)
-    return record is not None and fingerprint(np.asarray(labels)) != record.fingerprint
 
 
 def _window(

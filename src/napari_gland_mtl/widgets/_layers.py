@@ -16,11 +16,11 @@ import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
 
 from ..errors import InvalidInputError
-from ..export.layers import LayerData, gland_table
+from ..export.layers import LayerData, gland_table, was_edited
 from ..export.ome_zarr import ATTRIBUTE, GLANDS, REGIONS
 from ..segmentation import Segmentation
 from ._image_source import image_shape, placement_of
-from ._layer_data import ResultRecord, as_computed, record_of, was_edited
+from ._layer_data import ResultRecord, as_computed, record_of
 from ._layer_styles import contour_width, glands_style
 
 KEPT_LOOK = ("opacity", "blending", "contour")

@@ -17,7 +17,6 @@ from ..jobs.events import Event, Stage
 from ..jobs.runner import Job
 from ..jobs.stop import StopToken
 from ._image_source import ImageSource, Window
-from ._layer_data import from_layer_data
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,8 @@ def segmentation_job(request: SegmentRequest) -> Job:
 
     def job(stop: StopToken) -> Iterator[Event]:
         yield Stage("Loading the network")
-        from ..jobs.segment import SegmentConfig, segment_image
+        from ..jobs.segment import segment_image
+        from ..jobs.segment_config import SegmentConfig
 
         leave_a_core_to_the_window()
         config = SegmentConfig(**request.settings)
@@ -65,8 +65,9 @@ def save_job(
     def job(stop: StopToken) -> Iterator[Event]:
         yield Stage("Writing")
         from ..export.ome_zarr import write_segmentation
+        from ..jobs.corrections import segmentation_as_shown
 
-        segmentation = from_layer_data(*result)
+        segmentation = segmentation_as_shown(result)
         slide = image.slide(segmentation.mpp)
         write_segmentation(path, slide, segmentation, overwrite=overwrite, offset=offset)
 

@@ -186,7 +186,7 @@ class SegmentWidget(QWidget):
         self._start(segmentation_job(request), "segment", "Starting")
 
     def save_masks(self, path: str | Path, overwrite: bool = False) -> None:
-        """Write the shown result with its part of the image, in a thread.
+        """Write the image with the result as it is shown, in a thread.
 
         Parameters
         ----------
@@ -324,9 +324,10 @@ class SegmentWidget(QWidget):
 
     def _on_layers_changed(self, event: Any = None) -> None:
         if self._image is not None and not _layers.is_open(self._viewer, self._image):
-            self._notices.append("The image was removed, so its segmentation was stopped.")
             self._image = None
-            self._bridge.cancel()
+            if self._what_runs == "segment":  # a job that writes holds all that it needs
+                self._notices.append("The image was removed, so its segmentation was stopped.")
+                self._bridge.cancel()
         _layers.adopt_opened_results(self._viewer)
         self.extent_chooser.refresh()
         self._show_shown_result()

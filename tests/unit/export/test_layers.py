@@ -20,6 +20,7 @@ def test_layers_are_named_placed_and_carry_their_role(segmentation):
     for _, attributes, _ in (regions, glands):
         assert attributes["scale"] == (0.5, 0.5)
         assert attributes["units"] == ("um", "um")
+    assert glands[1]["opacity"] < 0.5  # filled: what lies below must show through
     assert glands[1]["features"]["index"].tolist() == [1, 2]
     assert regions[1]["colormap"][3][:3] == pytest.approx((240 / 255, 228 / 255, 66 / 255))
 

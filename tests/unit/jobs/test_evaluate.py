@@ -15,7 +15,7 @@ from napari_gland_mtl.export.ome_zarr import write_segmentation
 from napari_gland_mtl.jobs.direct import evaluate, segment
 from napari_gland_mtl.jobs.evaluate import evaluate_model, evaluate_predictions
 from napari_gland_mtl.jobs.events import EvaluationDone, ImageEvaluated, Notice, Started
-from napari_gland_mtl.jobs.segment import SegmentConfig
+from napari_gland_mtl.jobs.segment_config import SegmentConfig
 from napari_gland_mtl.jobs.stop import StopToken
 from napari_gland_mtl.slides import slide_from_array
 

@@ -20,7 +20,8 @@ from napari_gland_mtl.inference.predictor import Predictor
 from napari_gland_mtl.inference.tiling import round_up
 from napari_gland_mtl.jobs.direct import segment
 from napari_gland_mtl.jobs.events import Notice, SegmentationDone, Stage, Started, TileDone
-from napari_gland_mtl.jobs.segment import SegmentConfig, segment_image
+from napari_gland_mtl.jobs.segment import segment_image
+from napari_gland_mtl.jobs.segment_config import SegmentConfig
 from napari_gland_mtl.jobs.stop import StopToken
 from napari_gland_mtl.metrics.scores import ObjectScores
 from napari_gland_mtl.slides import slide_from_array
@@ -90,6 +91,25 @@ def test_a_region_has_the_labels_it_would_have_in_the_whole(tissue, colour_model
     assert done.segmentation.regions.tolist() == whole.regions[part].tolist()
     assert (done.segmentation.regions == regions[part]).mean() > 0.98
     assert done.segmentation.provenance["region"] == list(region)
+
+
+def test_glands_of_a_region_are_placed_in_the_image(four_glands, colour_model):
+    """The table goes with labels that are written over the whole image."""
+    image = four_glands[0]
+    whole = run(image, 0.5, colour_model)[-1].segmentation.table
+    part = run(image, 0.5, colour_model, region=(170, 20, 320, 360))[-1].segmentation.table
+    lower = whole["y_um"] > 85
+    assert lower.sum() == len(part["label"]) == 2
+    for name in ("y_um", "x_um"):
+        np.testing.assert_allclose(part[name], whole[name][lower], atol=0.2)
+
+
+@pytest.mark.parametrize("mpp", [0.05, 0.5])
+def test_a_region_of_a_few_pixels_has_labels_too(mpp, colour_model):
+    image = np.full((700, 700, 3), (110, 60, 150), dtype=np.uint8)
+    region = (331, 333, 334, 339)
+    found = run(image, mpp, colour_model, region=region)[-1].segmentation
+    assert found.regions.shape == (3, 6)
 
 
 def test_a_region_may_reach_past_the_image_but_not_lie_outside(four_glands, colour_model):

@@ -71,3 +71,10 @@ def test_an_unknown_pixel_size_says_so():
     slide = slide_from_array(RGB)
     assert slide.mpp is None
     assert slide.mpp_note
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, lambda a: da.from_array(a, chunks=7)])
+def test_twelve_bits_in_sixteen_are_refused_rather_than_black(wrap):
+    with pytest.raises(InvalidInputError, match="would look black"):
+        slide_from_array(wrap(RGB.astype(np.uint16) * 16))
+    assert slide_from_array(wrap(RGB.astype(np.uint16) * 256)).read().max() == RGB.max()
