@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 from .regions import RegionHierarchy
 
+LEAST_GLAND_SHARE = 0.02
+"""Share of the analysed area that glands must cover for the image's class to mean something."""
+
 GlandTable = dict[str, npt.NDArray[Any]]
 """Column name -> values, one row per gland, first column ``label``."""
 
@@ -80,3 +83,18 @@ class Segmentation:
     violations: TopologyViolations
     provenance: dict[str, Any] = field(default_factory=dict)
     complete: bool = True
+
+    @property
+    def gland_share(self) -> float:
+        """Share (0..1) of the analysed area that lies in glands; 0 where nothing was analysed."""
+        analysed = np.count_nonzero(self.regions)
+        return float(np.count_nonzero(self.glands) / analysed) if analysed else 0.0
+
+    @property
+    def class_is_supported(self) -> bool:
+        """Whether there is enough gland tissue to judge the image's class by.
+
+        The class is learned from fields of glands; of a field without any the network says
+        something all the same, often with a probability near 1.
+        """
+        return self.gland_share >= LEAST_GLAND_SHARE

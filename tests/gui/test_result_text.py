@@ -26,6 +26,12 @@ def test_a_toss_up_is_called_undecided() -> None:
     assert class_sentence({"benign": 0.45, "malignant": 0.55}).startswith("Undecided")
 
 
+def test_without_glands_no_class_is_claimed() -> None:
+    probabilities = {"benign": 0.01, "malignant": 0.99}
+    assert class_sentence(probabilities, supported=True).startswith("Looks malignant")
+    assert "Too little gland tissue" in class_sentence(probabilities, supported=False)
+
+
 @pytest.mark.parametrize(
     ("raw", "now", "words"),
     [(0, 0, "No place"), (12, 0, "none after repair"), (3, 2, "2 do now"), (0, 4, "4 places")],

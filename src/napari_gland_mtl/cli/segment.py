@@ -181,8 +181,11 @@ def summary(segmentation: Segmentation) -> str:
     """What was found, in one line for the user."""
     name, probability = max(segmentation.class_probabilities.items(), key=lambda item: item[1])
     glands = len(segmentation.table["label"])
+    judged = f"{name} (probability {probability:.2f})"
+    if not segmentation.class_is_supported:
+        judged = "too little gland tissue to tell the class"
     return (
-        f"{name} (probability {probability:.2f}), {glands} gland{'' if glands == 1 else 's'}, "
+        f"{judged}, {glands} gland{'' if glands == 1 else 's'}, "
         f"topology violations {segmentation.violations_raw.total} before repair, "
         f"{segmentation.violations.total} after"
     )

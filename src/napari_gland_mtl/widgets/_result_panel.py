@@ -48,7 +48,9 @@ class ResultPanel(QWidget):
     def show_segmentation(self, segmentation: Segmentation) -> None:
         """Describe a result."""
         found = segmentation
-        self.class_label.setText(words.class_sentence(found.class_probabilities))
+        self.class_label.setText(
+            words.class_sentence(found.class_probabilities, found.class_is_supported)
+        )
         self.gland_label.setText(words.gland_sentence(found))
         self.part_label.setText(
             "" if found.complete else "Incomplete: the run was stopped before its end."

@@ -11,6 +11,7 @@ from ..segmentation import Segmentation, TopologyViolations
 from ._layer_styles import gland_classes
 
 UNDECIDED_BELOW = 0.6
+TOO_LITTLE_TISSUE = "Too little gland tissue to tell the class."
 DISCLAIMER = "Research result, not a diagnosis."
 
 
@@ -21,8 +22,10 @@ def probability_text(value: float) -> str:
     return "under 0.01" if value < 0.01 else f"{value:.2f}"
 
 
-def class_sentence(class_probabilities: dict[str, float]) -> str:
-    """The image's class in words, with its probability."""
+def class_sentence(class_probabilities: dict[str, float], supported: bool = True) -> str:
+    """The image's class in words, with its probability, if there is tissue to support it."""
+    if not supported:
+        return TOO_LITTLE_TISSUE
     ranked = sorted(class_probabilities.items(), key=lambda item: item[1], reverse=True)
     if not ranked or np.isnan(ranked[0][1]):
         return "No class was computed."
