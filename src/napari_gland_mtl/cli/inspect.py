@@ -81,7 +81,7 @@ def _card_lines(entry: ModelEntry) -> list[str]:
         "classes": ", ".join(network.classes),
         "data": card.data,
         "split": card.split,
-        "measures": _short(card.measures),
+        **_measures(card.measures),
         "log-variances": _short(card.log_vars),
         "licence": card.licence,
         "made": " ".join(filter(None, (card.created, card.package_version, card.commit[:12]))),
@@ -89,6 +89,15 @@ def _card_lines(entry: ModelEntry) -> list[str]:
     }
     heading = f"{entry.name}: {card.description}" if card.description else entry.name
     return [heading, *(f"  {name}: {text}" for name, text in shown.items() if text)]
+
+
+def _measures(measures: dict[str, Any]) -> dict[str, str]:
+    """A line for each group of measures, and one for those in none."""
+    groups = {name: value for name, value in measures.items() if isinstance(value, dict)}
+    alone = {name: value for name, value in measures.items() if name not in groups}
+    note = str(alone.pop("note", ""))
+    lines = {f"measures, {name}": _short(group) for name, group in groups.items()}
+    return {"measures": ", ".join(filter(None, (_short(alone), note))), **lines}
 
 
 def _short(measures: dict[str, Any], prefix: str = "") -> str:
