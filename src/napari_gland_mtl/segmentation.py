@@ -20,6 +20,13 @@ GlandTable = dict[str, npt.NDArray[Any]]
 """Column name -> values, one row per gland, first column ``label``."""
 
 
+def probability_text(value: float) -> str:
+    """Two decimals, and never a certainty: ``0.93``, ``over 0.99``, ``under 0.01``."""
+    if value > 0.99:
+        return "over 0.99"
+    return "under 0.01" if value < 0.01 else f"{value:.2f}"
+
+
 @dataclass(frozen=True)
 class TopologyViolations:
     """How often a labelling breaks each rule; one violation is one connected place.

@@ -10,15 +10,8 @@ from napari_gland_mtl.widgets._layer_styles import gland_colors, rgba
 from napari_gland_mtl.widgets._result_text import (
     class_sentence,
     duration_text,
-    probability_text,
     topology_sentence,
 )
-
-
-def test_a_probability_is_never_a_certainty() -> None:
-    assert probability_text(0.9999) == "over 0.99"
-    assert probability_text(0.0001) == "under 0.01"
-    assert probability_text(0.93) == "0.93"
 
 
 def test_a_toss_up_is_called_undecided() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_gland_mtl.regions import GLAND_REGIONS
-from napari_gland_mtl.segmentation import Segmentation, TopologyViolations
+from napari_gland_mtl.segmentation import Segmentation, TopologyViolations, probability_text
 
 
 def segmentation(gland_pixels: int, analysed: int = 1000) -> Segmentation:
@@ -29,3 +29,9 @@ def test_where_nothing_was_analysed_nothing_is_claimed():
     empty = segmentation(0, analysed=0)
     assert empty.gland_share == 0.0
     assert not empty.class_is_supported
+
+
+def test_a_probability_is_never_a_certainty():
+    assert probability_text(0.9999) == "over 0.99"
+    assert probability_text(0.0001) == "under 0.01"
+    assert probability_text(0.93) == "0.93"

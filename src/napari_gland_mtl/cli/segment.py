@@ -11,7 +11,7 @@ import typer
 from rich.progress import Progress
 
 from ..errors import GlandMTLError, InvalidInputError, OutputExistsError, OutputNotWritableError
-from ..segmentation import Segmentation
+from ..segmentation import Segmentation, probability_text
 from .errors import BAD_INPUT, report
 from .options import DeviceOption, ModelOption, MppOption, OverwriteOption, given
 from .progress import progress_bars, stop_on_interrupt, watch
@@ -181,7 +181,7 @@ def summary(segmentation: Segmentation) -> str:
     """What was found, in one line for the user."""
     name, probability = max(segmentation.class_probabilities.items(), key=lambda item: item[1])
     glands = len(segmentation.table["label"])
-    judged = f"{name} (probability {probability:.2f})"
+    judged = f"{name} (probability {probability_text(probability)})"
     if not segmentation.class_is_supported:
         judged = "too little gland tissue to tell the class"
     return (

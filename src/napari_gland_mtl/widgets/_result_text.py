@@ -7,19 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..segmentation import Segmentation, TopologyViolations
+from ..segmentation import Segmentation, TopologyViolations, probability_text
 from ._layer_styles import gland_classes
 
 UNDECIDED_BELOW = 0.6
 TOO_LITTLE_TISSUE = "Too little gland tissue to tell the class."
 DISCLAIMER = "Research result, not a diagnosis."
-
-
-def probability_text(value: float) -> str:
-    """Two decimals, and never a certainty: ``0.93``, ``over 0.99``, ``under 0.01``."""
-    if value > 0.99:
-        return "over 0.99"
-    return "under 0.01" if value < 0.01 else f"{value:.2f}"
 
 
 def class_sentence(class_probabilities: dict[str, float], supported: bool = True) -> str:
