@@ -74,11 +74,13 @@ def models(json_: JsonFlag = False) -> None:
 def _card_lines(entry: ModelEntry) -> list[str]:
     """A model's card in lines for a person."""
     card = entry.card
-    network = card.network_config()
     shown = {
         "scale": f"{card.mpp:g} um/px",
-        "regions": ", ".join(network.regions.names),
-        "classes": ", ".join(network.classes),
+        # From the card as it is written: a model of another version is listed, too.
+        "regions": ", ".join(
+            str(region.get("name")) for region in card.network.get("regions", {}).get("regions", ())
+        ),
+        "classes": ", ".join(card.network.get("classes", ())),
         "data": card.data,
         "split": card.split,
         **_measures(card.measures),
