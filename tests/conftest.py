@@ -11,7 +11,13 @@ from functools import lru_cache
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from synthetic_tissue import SyntheticField, make_field
+
+
+# How long an example takes says nothing on a busy machine.
+settings.register_profile("project", settings.default, deadline=None)
+settings.load_profile("project")
 
 
 @pytest.fixture(scope="session")
