@@ -14,7 +14,6 @@ import pytest
 from hypothesis import settings
 from synthetic_tissue import SyntheticField, make_field
 
-
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("project", settings.default, deadline=None)
 settings.load_profile("project")
