@@ -55,7 +55,7 @@ def colon() -> list[LayerData]:
         "Colonic glands, FHL2 with DAB and haematoxylin; CMMI, by way of scikit-image. "
         "No known copyright restrictions. The pixel size is not documented."
     )
-    attributes = {"name": "colon (DAB)", "metadata": {"origin": note}}
+    attributes = {"name": "colon (DAB, not H&E)", "metadata": {"origin": note}}
     return [(immunohistochemistry(), attributes, "image")]
 
 
@@ -64,8 +64,10 @@ def _synthetic_field(kind: str) -> list[LayerData]:
     name = f"synthetic {kind}"
     note = "Drawn by this package's generator; no part comes from a patient."
     image = {"name": name, "metadata": {"origin": note, "class": kind}, **in_um}
-    regions = {"name": f"{name}: true regions", "opacity": 0.4, **_region_style(), **in_um}
-    glands = {"name": f"{name}: true glands", "visible": False, "opacity": 0.5, **in_um}
+    # The truth is there to be compared with; shown at once it would lie over every result.
+    hidden = {"visible": False, **in_um}
+    regions = {"name": f"{name}: true regions", "opacity": 0.4, **_region_style(), **hidden}
+    glands = {"name": f"{name}: true glands", "opacity": 0.5, **hidden}
     return [
         (_read(f"synthetic_{kind}"), image, "image"),
         (_read(f"synthetic_{kind}_regions"), regions, "labels"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from napari_gland_mtl.widgets._layer_styles import gland_colors, rgba
 from napari_gland_mtl.widgets._result_text import (
     class_sentence,
     duration_text,
+    gland_sentence,
     topology_sentence,
 )
 
@@ -17,6 +20,18 @@ from napari_gland_mtl.widgets._result_text import (
 def test_a_toss_up_is_called_undecided() -> None:
     assert class_sentence({"benign": 0.07, "malignant": 0.93}).startswith("Looks malignant")
     assert class_sentence({"benign": 0.45, "malignant": 0.55}).startswith("Undecided")
+
+
+def test_glands_cut_by_the_border_do_not_count_for_the_median_area() -> None:
+    table = {
+        "label": np.array([1, 2, 3]),
+        "area_um2": np.array([100.0, 4000.0, 6000.0]),
+        "touches_border": np.array([True, False, False]),
+    }
+    text = gland_sentence(SimpleNamespace(table=table))
+    assert text == "3 glands, 2 of them not cut by the border, median area 5,000 µm²."
+    table["touches_border"][:] = False
+    assert "border" not in gland_sentence(SimpleNamespace(table=table))
 
 
 def test_without_glands_no_class_is_claimed() -> None:

@@ -59,6 +59,8 @@ def evaluate(
     if of_run:
         data = _part_of_run(data, model, split)
     typer.echo(data.description or f"{len(data)} images", err=True)
+    if predictions is None and split != "validation":
+        _say_what_it_was_trained_on(model)
     with stop_on_interrupt() as stop, progress_bars() as progress:
         options = given(model=model, device=device, flips=flips)
         done = watch(_events(data, predictions, options, stop), progress, "evaluating")
@@ -69,6 +71,17 @@ def evaluate(
     if not done.complete:
         typer.echo("stopped; the measures are those of the images before", err=True)
         raise typer.Exit(INTERRUPTED)
+
+
+def _say_what_it_was_trained_on(model: str | None) -> None:
+    from ..checkpoint import DEFAULT_MODEL, find_model, read_card
+
+    card = read_card(find_model(model or DEFAULT_MODEL))
+    typer.echo(
+        f"note: {card.name} was trained on: {card.data or 'unknown images'}. Figures on images it "
+        "was trained on say nothing of new ones.",
+        err=True,
+    )
 
 
 def _part_of_run(data: Dataset, model: str | None, part: Any) -> Dataset:

@@ -83,14 +83,15 @@ def write_records(
 
 
 def image_names(folder: Path | str, part: Part) -> tuple[str, ...]:
-    """Names of the images that a run trained or validated on.
+    """Names of the images that a run trained or validated on; its weights name it, too.
 
     Raises
     ------
     InvalidInputError
         If `folder` is no run folder.
     """
-    path = Path(folder) / DATA_FILE
+    run = Path(folder).parent if Path(folder).is_file() else Path(folder)
+    path = run / DATA_FILE
     if not path.is_file():
         raise InvalidInputError(
             f"{folder} is no run folder of 'gland-mtl train': it has no {DATA_FILE}. The parts "

@@ -12,7 +12,7 @@ from ._layer_styles import gland_classes
 
 UNDECIDED_BELOW = 0.6
 TOO_LITTLE_TISSUE = "Too little gland tissue to tell the class."
-DISCLAIMER = "Research result, not a diagnosis."
+DISCLAIMER = "Research result, not a diagnosis. The probability is not calibrated."
 
 
 def class_sentence(class_probabilities: dict[str, float], supported: bool = True) -> str:
@@ -30,15 +30,19 @@ def class_sentence(class_probabilities: dict[str, float], supported: bool = True
 
 
 def gland_sentence(segmentation: Segmentation) -> str:
-    """How many glands, and how large they are in the middle."""
-    areas = segmentation.table.get("area_um2", ())
+    """How many glands, how many of them uncut, and the median area of these."""
+    areas = np.asarray(segmentation.table.get("area_um2", ()))
+    cut = np.asarray(segmentation.table.get("touches_border", np.zeros(len(areas))), dtype=bool)
     count = len(segmentation.table.get("label", ()))
     if not count:
         return "No gland was found."
     noun = "gland" if count == 1 else "glands"
     text = f"{count:,} {noun}"
-    if len(areas):
-        text += f", median area {float(np.median(areas)):,.0f} µm²"
+    whole = areas[~cut]
+    if cut.any():
+        text += f", {len(whole):,} of them not cut by the border"
+    if len(whole):
+        text += f", median area {float(np.median(whole)):,.0f} µm²"
     return f"{text}."
 
 

@@ -197,6 +197,7 @@ def test_the_parts_of_a_run_are_found_again_in_the_data_set(dataset, tmp_path):
     list(train_model(dataset, run, CONFIG))
     held_out = part_of_run(dataset, run, "validation")
     assert held_out.names == image_names(run, "validation")
+    assert image_names(run / "last.safetensors", "validation") == held_out.names
     trained_on = [dataset.names.index(name) for name in image_names(run, "training")]
     missing = dataset.subset(trained_on)
     with pytest.raises(DatasetError, match="misses"):
