@@ -132,9 +132,6 @@ def _check_writable(path: Path) -> None:
 
 
 def _write(path: Path, measures: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_text(json.dumps(measures, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputNotWritableError(f"{path} cannot be written ({error.strerror}).") from error
+    from ..checkpoint import replace_file
+
+    replace_file(path, (json.dumps(measures, indent=2) + "\n").encode())

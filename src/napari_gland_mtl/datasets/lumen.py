@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from ..errors import InvalidInputError
 from ..regions import GLAND_REGIONS
-from .masks import seams
+from .masks import disk, seams
 
 
 class LumenConfig(BaseModel):
@@ -61,13 +61,6 @@ def _otsu(values: npt.NDArray[np.float32]) -> float:
     return float(edges[1:-1][np.argmax(below * above * (mean_below - mean_above) ** 2)])
 
 
-def _disk(radius: float) -> npt.NDArray[np.bool_]:
-    reach = int(radius)
-    y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1]
-    disk: npt.NDArray[np.bool_] = y * y + x * x <= radius * radius
-    return disk
-
-
 def _without_small(mask: npt.NDArray[np.bool_], least: float) -> npt.NDArray[np.bool_]:
     pieces, _ = ndimage.label(mask)
     sizes = np.bincount(pieces.ravel())
@@ -102,11 +95,11 @@ def _lumen_of_gland(
     core = gland & (depth > config.rim_um)
     pale = gland & (darkness < threshold)
     if config.opening_um / mpp >= 1:
-        pale = ndimage.binary_opening(pale, _disk(config.opening_um / mpp))
+        pale = ndimage.binary_opening(pale, disk(config.opening_um / mpp))
     if config.closing_um / mpp >= 1:
         reach = int(config.closing_um / mpp) + 1
         padded = np.pad(pale & core, reach)
-        closed = ndimage.binary_closing(padded, _disk(config.closing_um / mpp))
+        closed = ndimage.binary_closing(padded, disk(config.closing_um / mpp))
         pale = closed[reach:-reach, reach:-reach] | (pale & core)
     pale = _without_small(pale & core, config.min_area_um2 / mpp**2)
     dark = float(values[values >= threshold].mean())

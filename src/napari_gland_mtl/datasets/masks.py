@@ -147,6 +147,14 @@ def without_specks(
     return kept
 
 
+def disk(radius: float) -> npt.NDArray[np.bool_]:
+    """Footprint of the pixels whose centres lie within `radius` pixels of the middle one."""
+    reach = int(radius)
+    y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1]
+    within: npt.NDArray[np.bool_] = y * y + x * x <= radius * radius
+    return within
+
+
 def seams(instances: npt.NDArray[np.integer], radius: float = 1.5) -> npt.NDArray[np.bool_]:
     """Gland pixels within `radius` pixels of another gland.
 
@@ -160,12 +168,10 @@ def seams(instances: npt.NDArray[np.integer], radius: float = 1.5) -> npt.NDArra
         In pixels, centre to centre; 1.5 is the eight neighbours.
     """
     labels = np.asarray(instances, dtype=np.int32)
-    reach = int(radius)
-    y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1]
-    disk = y * y + x * x <= radius * radius
+    around = disk(radius)
     none = np.iinfo(np.int32).max
-    largest = ndimage.maximum_filter(labels, footprint=disk)
-    smallest = ndimage.minimum_filter(np.where(labels > 0, labels, none), footprint=disk)
+    largest = ndimage.maximum_filter(labels, footprint=around)
+    smallest = ndimage.minimum_filter(np.where(labels > 0, labels, none), footprint=around)
     seam: npt.NDArray[np.bool_] = (labels > 0) & (largest != smallest)
     return seam
 

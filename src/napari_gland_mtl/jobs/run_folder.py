@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import torch
 
+from ..checkpoint import replace_file
 from ..datasets.dataset import Dataset
 from ..errors import DatasetError, InvalidInputError, OutputExistsError, OutputNotWritableError
 from ..training.state import STATE_FILE
@@ -149,6 +150,4 @@ def source_commit() -> str:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    replace_file(path, (json.dumps(content, indent=1) + "\n").encode())

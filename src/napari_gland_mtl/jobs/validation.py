@@ -11,6 +11,7 @@ from ..checkpoint import Model, ModelCard
 from ..datasets.dataset import Sample
 from ..network import GlandNetwork
 from ..slides import slide_from_array
+from ..training.trainer import SCORE
 from .evaluate import prediction_of
 from .events import SegmentationDone
 from .scoring import Scores
@@ -18,7 +19,6 @@ from .segment import segment_image
 from .segment_config import SegmentConfig
 from .stop import StopToken
 
-SCORE = "score"
 SCORED = ("object_dice", "object_f1", "pixel_accuracy", "classification_accuracy")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
+from .region_probabilities import at_least_float32
+
 UNKNOWN_CLASS = -1
 
 
@@ -23,7 +25,7 @@ def classification_loss(class_logits: Tensor, classes: Tensor) -> Tensor:
     Tensor, scalar
         0 (with zero gradients) when no class is known.
     """
-    logits = class_logits.float() if class_logits.element_size() < 4 else class_logits
+    logits = at_least_float32(class_logits)
     known = classes != UNKNOWN_CLASS
     summed = functional.cross_entropy(logits, classes, ignore_index=UNKNOWN_CLASS, reduction="sum")
     return summed / known.sum().clamp(min=1)

@@ -15,6 +15,11 @@ from torch import Tensor
 from ..regions import RegionHierarchy
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """Half precision widened; float32 and float64 as they are."""
+    return values.float() if values.element_size() < 4 else values
+
+
 def assignment_logits(logits: Tensor, hierarchy: RegionHierarchy) -> Tensor:
     """Sum the activations of each valid assignment's regions.
 
@@ -30,9 +35,7 @@ def assignment_logits(logits: Tensor, hierarchy: RegionHierarchy) -> Tensor:
     Tensor, (N, L, ...)
         ``sum_r a_r f_r`` for every valid a, in the order of the region codes; float32 or wider.
     """
-    if logits.dtype in (torch.float16, torch.bfloat16):
-        logits = logits.float()
-    columns = logits.unbind(dim=1)
+    columns = at_least_float32(logits).unbind(dim=1)
     sums = []
     for row in hierarchy.assignments:
         members = [column for column, belongs in zip(columns, row, strict=True) if belongs]

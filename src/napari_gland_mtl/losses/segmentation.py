@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..regions import NOT_ANNOTATED, RegionHierarchy
+from .region_probabilities import at_least_float32
 
 
 def region_targets(labels: Tensor, hierarchy: RegionHierarchy, dtype: torch.dtype) -> Tensor:
@@ -42,8 +43,7 @@ def segmentation_loss(logits: Tensor, labels: Tensor, hierarchy: RegionHierarchy
     Tensor, scalar
         0 (with zero gradients) when nothing is annotated.
     """
-    if logits.dtype in (torch.float16, torch.bfloat16):
-        logits = logits.float()
+    logits = at_least_float32(logits)
     targets = region_targets(labels, hierarchy, logits.dtype)
     per_region = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     return mean_over_annotated(per_region.sum(dim=1), labels != NOT_ANNOTATED)
