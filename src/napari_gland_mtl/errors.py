@@ -54,5 +54,13 @@ class DeviceNotAvailableError(GlandMTLError, RuntimeError):
     """The requested device (``cuda``, ``mps``) does not exist on this machine."""
 
 
+class ClusterError(GlandMTLError, ConnectionError):
+    """A cluster that cannot be reached, has no fit workers, or went away."""
+
+
 class MissingExtraError(GlandMTLError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
+
+
+class ProcessLostError(GlandMTLError, RuntimeError):
+    """A process that was working on a job ended before its time; what was saved is kept."""

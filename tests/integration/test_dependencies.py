@@ -15,8 +15,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "napari_gland_mtl"
-# Loaded by tifffile when it meets a compressed tile.
-USED_UNSEEN = {"imagecodecs"}
+# Brings the shared library that openslide-python loads.
+USED_UNSEEN = {"openslide-bin"}
+OPTIONAL = ("cluster", "multi-gpu", "openslide", "openvino")
 
 
 def canonical(name: str) -> str:
@@ -30,13 +31,16 @@ def declared(extra: str | None = None) -> set[str]:
 
 
 def imported(files: list[Path]) -> set[str]:
+    return set().union(*(modules_of(ast.parse(path.read_text())) for path in files))
+
+
+def modules_of(tree: ast.Module) -> set[str]:
     modules: set[str] = set()
-    for path in files:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                modules |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                modules.add(str(node.module).partition(".")[0])
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            modules.add(str(node.module).partition(".")[0])
     known = packages_distributions()
     third_party = modules - sys.stdlib_module_names - {PACKAGE.name}
     return {canonical(known.get(module, [module])[0]) for module in third_party}
@@ -56,8 +60,34 @@ def test_the_search_sees_imports_inside_functions():
     assert "dask" in imported([PACKAGE / "slides" / "slide.py"])
 
 
-def test_core_imports_base_dependencies_only(core):
-    assert core <= declared()
+@pytest.fixture(scope="module")
+def optional() -> set[str]:
+    return set().union(*(declared(extra) for extra in OPTIONAL))
+
+
+def at_import(path: Path) -> ast.Module:
+    """What a module does when it is imported: its functions are left out."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.body = []
+    guarded = [
+        n for n in tree.body if not (isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n))
+    ]
+    return ast.Module(guarded, [])
+
+
+def test_core_imports_declared_dependencies_only(core, optional):
+    assert core <= declared() | optional
+
+
+def test_what_an_extra_brings_is_imported_when_it_is_used(optional):
+    for path in PACKAGE.rglob("*.py"):
+        assert not modules_of(at_import(path)) & optional, path
+
+
+def test_no_extra_is_unused(core, optional):
+    assert optional - USED_UNSEEN <= core
 
 
 def test_widgets_import_declared_dependencies_only(widgets):
@@ -65,7 +95,7 @@ def test_widgets_import_declared_dependencies_only(widgets):
 
 
 def test_no_base_dependency_is_unused(core):
-    assert declared() - USED_UNSEEN <= core
+    assert declared() <= core | {"imagecodecs"}  # loaded by tifffile for compressed tiles
 
 
 def test_no_dependency_of_the_widgets_is_unused(widgets):

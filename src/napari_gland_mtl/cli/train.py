@@ -84,8 +84,13 @@ def train(
         typer.Option(help="Of the training and the split. (default: 0)", show_default=False),
     ] = None,
     device: DeviceOption = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(help="How many GPUs to train on together. (default: 1)", show_default=False),
+    ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help="Patches per step.", show_default=False)
+        int | None,
+        typer.Option(help="Patches per step, over all devices together.", show_default=False),
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="At its highest. (default: 0.01)", show_default=False)
@@ -125,6 +130,7 @@ def train(
         weighting=weighting,
         seed=seed,
         device=device,
+        devices=devices,
         batch_size=batch_size,
         learning_rate=learning_rate,
         optimiser=optimiser,
@@ -133,16 +139,16 @@ def train(
         if name_ in options:
             raise InvalidInputError(f"{name_} is given twice, as an option and by --set.")
         options[name_] = value
-    if resume and options:
-        raise InvalidInputError(
-            f"A training is resumed with the settings it was started with; leave out "
-            f"{', '.join(sorted(options))}."
-        )
     from ..datasets import open_dataset
     from ..jobs.direct import train_config
-    from ..jobs.train import train_model
+    from ..jobs.train import MACHINE, resumed_config, train_model
 
-    config = None if resume else train_config(**options)
+    if resume and not options.keys() <= MACHINE:
+        raise InvalidInputError(
+            f"A training is resumed with the settings it was started with; leave out "
+            f"{', '.join(sorted(options.keys() - MACHINE))}."
+        )
+    config = resumed_config(output, **options) if resume else train_config(**options)
     data = open_dataset(dataset, mpp=mpp, split=split, **given(masks=masks))
     typer.echo(data.description)
     with stop_on_interrupt() as stop, progress_bars() as progress:

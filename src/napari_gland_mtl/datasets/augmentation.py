@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
-from .patches import PatchBatch
+from .patches import WHOLE, PatchBatch
 
 # Rows: optical density of haematoxylin, eosin and the residual in R, G, B.
 _STAINS = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))
@@ -66,11 +66,16 @@ def affine_matrices(count: int, config: AugmentationConfig, generator: torch.Gen
 
 
 def elastic_shifts(
-    count: int, patch: int, mpp: float, config: AugmentationConfig, generator: torch.Generator
+    count: int,
+    patch: int,
+    mpp: float,
+    config: AugmentationConfig,
+    generator: torch.Generator,
+    share: slice = WHOLE,
 ) -> Tensor:
     """Smooth random shifts (N, patch, patch, 2) in pixels: normal control points, cubic between."""
     points = max(2, round(patch * mpp / config.elastic_grid_um)) + 3
-    control = torch.randn(count, 2, points, points, generator=generator)
+    control = torch.randn(count, 2, points, points, generator=generator)[share]
     size = (patch, patch)
     field = functional.interpolate(control, size, mode="bicubic", align_corners=True)
     return field.permute(0, 2, 3, 1) * (config.elastic_um / mpp)
@@ -83,21 +88,31 @@ def _sampling_grid(
     mpp: float,
     config: AugmentationConfig,
     generator: torch.Generator,
+    share: slice,
 ) -> Tensor:
     """Where each patch pixel looks in the window, (N, patch, patch, 2), -1 .. 1 as (x, y)."""
     offsets = torch.arange(patch) - (patch - 1) / 2
     y, x = torch.meshgrid(offsets, offsets, indexing="ij")
     plain = torch.stack([x, y], dim=-1).view(1, -1, 2)
-    matrices = affine_matrices(count, config, generator)
-    looked = (plain @ matrices.transpose(1, 2)).view(count, patch, patch, 2)
+    matrices = affine_matrices(count, config, generator)[share]
+    looked = (plain @ matrices.transpose(1, 2)).view(-1, patch, patch, 2)
     if config.elastic_um:
-        looked = looked + elastic_shifts(count, patch, mpp, config, generator)
+        looked = looked + elastic_shifts(count, patch, mpp, config, generator, share)
     return looked * (2 / window)
 
 
-def vary_stain(images: Tensor, config: AugmentationConfig, generator: torch.Generator) -> Tensor:
-    """Scale and shift stain densities and brightness of RGB images (N, 3, H, W) in 0..1."""
-    count = len(images)
+def vary_stain(
+    images: Tensor,
+    config: AugmentationConfig,
+    generator: torch.Generator,
+    count: int | None = None,
+    share: slice = WHOLE,
+) -> Tensor:
+    """Scale and shift stain densities and brightness of RGB images (N, 3, H, W) in 0..1.
+
+    The images may be a `share` of `count`, and are varied as they would be among all of them.
+    """
+    count = len(images) if count is None else count
     stains = torch.tensor(_STAINS)
     stains = stains / stains.norm(dim=1, keepdim=True)
     grow = 1 + _uniform(count * 3, config.stain, generator).view(count, 3)
@@ -106,7 +121,7 @@ def vary_stain(images: Tensor, config: AugmentationConfig, generator: torch.Gene
     # Unmix, scale and mix again is one 3x3 matrix per image.
     mixing = torch.linalg.inv(stains) @ (grow.unsqueeze(2) * stains)
     offset = shift @ stains - torch.log(bright).unsqueeze(1)
-    mixing, offset = mixing.to(images.device), offset.to(images.device)
+    mixing, offset = mixing[share].to(images.device), offset[share].to(images.device)
     density = -torch.log(images.clamp(min=1 / 255))
     mixed = torch.einsum("nchw,ncd->ndhw", density, mixing) + offset[:, :, None, None]
     return torch.exp(-mixed).clamp(0, 1)
@@ -119,6 +134,8 @@ def augment(
     config: AugmentationConfig,
     seed: int,
     device: torch.device | str = "cpu",
+    count: int | None = None,
+    share: slice = WHOLE,
 ) -> PatchBatch:
     """Vary drawn windows and cut them to the patch size.
 
@@ -135,6 +152,10 @@ def augment(
         Same seed, same result (the random numbers are drawn on the CPU).
     device : torch.device
         Where the work is done and the result stays.
+    count : int, optional
+        Of how many windows `batch` is a share; as many as there are if left out.
+    share : slice
+        Which of them. Each is varied as it would be among all of them.
 
     Returns
     -------
@@ -142,8 +163,8 @@ def augment(
         Images as float in 0..1, labels as uint8, on `device`.
     """
     generator = torch.Generator().manual_seed(seed)
-    count, window = len(batch.classes), batch.labels.shape[-1]
-    grid = _sampling_grid(count, patch, window, mpp, config, generator).to(device)
+    count, window = count or len(batch.classes), batch.labels.shape[-1]
+    grid = _sampling_grid(count, patch, window, mpp, config, generator, share).to(device)
     images = batch.images.to(device).float() / 255
     labels = batch.labels.to(device).float().unsqueeze(1)
     moved = functional.grid_sample(
@@ -153,9 +174,9 @@ def augment(
         labels, grid, mode="nearest", padding_mode="reflection", align_corners=False
     )
     if config.stain or config.brightness:
-        moved = vary_stain(moved, config, generator)
+        moved = vary_stain(moved, config, generator, count, share)
     if config.noise:
-        noise = torch.randn(moved.shape, generator=generator).to(device)
+        noise = torch.randn((count, *moved.shape[1:]), generator=generator)[share].to(device)
         moved = moved + config.noise * torch.rand(1, generator=generator).to(device) * noise
     return PatchBatch(
         moved.clamp(0, 1), marked.squeeze(1).round().to(torch.uint8), batch.classes.to(device)

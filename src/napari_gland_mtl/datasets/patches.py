@@ -21,6 +21,8 @@ from ..slides.resampling import resample, resample_labels
 from .dataset import UNKNOWN_CLASS, Sample
 from .masks import seams
 
+WHOLE = slice(None)
+
 
 @dataclass(frozen=True)
 class PatchBatch:
@@ -98,16 +100,22 @@ class PatchSource:
         areas = np.array([np.count_nonzero(labels) for labels in self.labels], dtype=float)
         self._chances = np.sqrt(areas) / np.sqrt(areas).sum()
 
-    def draw(self, count: int, size: int, seed: int, step: int) -> PatchBatch:
-        """Draw `count` patches of `size` pixels; same seed and step, same patches."""
+    def draw(self, count: int, size: int, seed: int, step: int, share: slice = WHOLE) -> PatchBatch:
+        """Draw `count` patches of `size` pixels; same seed and step, same patches.
+
+        Only the patches of `share` are cut out and returned: those that would stand there in the
+        whole batch.
+        """
         rng = np.random.default_rng((seed, step))
         chosen = rng.choice(len(self.images), count, p=self._chances)
-        images = np.empty((count, size, size, 3), dtype=np.uint8)
-        labels = np.empty((count, size, size), dtype=np.uint8)
-        for slot, index in enumerate(chosen):
+        centres = [[int(rng.integers(n)) for n in self.labels[index].shape] for index in chosen]
+        chosen, centres = chosen[share], centres[share]
+        images = np.empty((len(chosen), size, size, 3), dtype=np.uint8)
+        labels = np.empty((len(chosen), size, size), dtype=np.uint8)
+        for slot, (index, (y, x)) in enumerate(zip(chosen, centres, strict=True)):
             height, width = self.labels[index].shape
-            rows = mirrored(int(rng.integers(height)) - size // 2, size, height)
-            columns = mirrored(int(rng.integers(width)) - size // 2, size, width)
+            rows = mirrored(y - size // 2, size, height)
+            columns = mirrored(x - size // 2, size, width)
             images[slot] = self.images[index][rows[:, None], columns]
             labels[slot] = self.labels[index][rows[:, None], columns]
         classes = torch.tensor([self.classes[index] for index in chosen])

@@ -2,7 +2,7 @@
 
 from .classification import classification_loss
 from .geometry import geometry_loss
-from .objective import multi_loss
+from .objective import loss_counts, multi_loss
 from .region_probabilities import (
     assignment_logits,
     log_assignment_probabilities,
@@ -31,6 +31,7 @@ __all__ = [
     "geometry_loss",
     "log_assignment_probabilities",
     "log_region_marginals",
+    "loss_counts",
     "multi_loss",
     "segmentation_loss",
     "topology_loss",

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import InvalidInputError
-from ..regions import RegionHierarchy
-from .classification import classification_loss
+from ..regions import NOT_ANNOTATED, RegionHierarchy
+from .classification import UNKNOWN_CLASS, classification_loss
 from .geometry import geometry_loss
 from .region_probabilities import log_assignment_probabilities, log_region_marginals
 from .segmentation import segmentation_loss
@@ -84,3 +84,26 @@ def multi_loss(
         else:
             losses[name] = geometry_loss(functional.logsigmoid(logits.float()), labels, hierarchy)
     return losses
+
+
+def loss_counts(
+    labels: Tensor, classes: Tensor, names: Sequence[str] = LOSS_NAMES
+) -> dict[str, Tensor]:
+    """How many things each loss of :func:`multi_loss` is a mean over.
+
+    With them the losses of a batch follow from those of its parts.
+
+    Parameters
+    ----------
+    labels : Tensor of integers, (N, H, W)
+    classes : Tensor of int64, (N,)
+    names : sequence of str
+
+    Returns
+    -------
+    dict of str to Tensor
+        Integer scalars: images of known class for the classification, annotated pixels for the
+        others.
+    """
+    images, pixels = (classes != UNKNOWN_CLASS).sum(), (labels != NOT_ANNOTATED).sum()
+    return {name: images if name == "classification" else pixels for name in names}

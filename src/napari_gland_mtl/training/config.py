@@ -37,7 +37,9 @@ class TrainingConfig(BaseModel):
         default=0.2, ge=0, lt=1, description="Dropout before the class activations."
     )
     patch_size: int = Field(default=250, ge=32, description="Side of a training patch, pixels.")
-    batch_size: int = Field(default=8, ge=1, description="Patches per step.")
+    batch_size: int = Field(
+        default=8, ge=1, description="Patches per step, over all devices together."
+    )
     epochs: int = Field(default=50, ge=1, description="How many epochs to train.")
     patches_per_epoch: int = Field(default=800, ge=1, description="Patches drawn per epoch.")
 
@@ -108,6 +110,9 @@ class TrainingConfig(BaseModel):
     augmentation: AugmentationConfig = AugmentationConfig()
     seed: int = Field(default=0, ge=0, description="Same seed and data, same training.")
     device: str = Field(default="auto", description="auto, cpu, cuda or mps.")
+    devices: int = Field(
+        default=1, ge=1, le=64, description="GPUs to train on; processes where device is cpu."
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto takes bfloat16 where a probe finds it 1.2x faster."
     )
@@ -126,6 +131,15 @@ class TrainingConfig(BaseModel):
             missing = [name for name in self.losses if name not in self.loss_weights]
             if missing:
                 raise InvalidInputError(f"No fixed weight for {missing}.")
+        return self
+
+    @model_validator(mode="after")
+    def _check_shares(self) -> TrainingConfig:
+        if self.batch_size < self.devices:
+            raise InvalidInputError(
+                f"A batch of {self.batch_size} patches cannot be shared by {self.devices} "
+                "devices. Give at least one patch to each."
+            )
         return self
 
     @property

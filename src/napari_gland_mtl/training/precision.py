@@ -6,13 +6,10 @@ on others, so it is tried on a small piece of the real work rather than looked u
 
 from __future__ import annotations
 
-import time
-
 import torch
 
+from ..devices import pays
 from ..network import GlandNetwork
-
-LEAST_GAIN = 1.2
 
 
 def bfloat16_pays(network: GlandNetwork, device: torch.device, size: int = 128) -> bool:
@@ -23,20 +20,15 @@ def bfloat16_pays(network: GlandNetwork, device: torch.device, size: int = 128) 
         return False
     images = torch.rand(2, 3, size, size)
 
-    def seconds(enabled: bool) -> float:
-        best = float("inf")
-        for _ in range(3):
-            start = time.perf_counter()
-            with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-                logits = network(images).region_logits
-            torch.autograd.grad(logits.float().square().mean(), list(network.parameters())[:1])
-            best = min(best, time.perf_counter() - start)
-        return best
+    def step(half: bool) -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            logits = network(images).region_logits
+        torch.autograd.grad(logits.float().square().mean(), list(network.parameters())[:1])
 
     was_training, buffers = network.training, [b.clone() for b in network.buffers()]
     network.eval()
-    plain, half = seconds(False), seconds(True)
+    faster = pays(lambda: step(half=True), lambda: step(half=False))
     network.train(was_training)
     for buffer, before in zip(network.buffers(), buffers, strict=True):
         buffer.copy_(before)
-    return plain >= LEAST_GAIN * half
+    return faster

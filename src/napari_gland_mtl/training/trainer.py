@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from ..checkpoint import ModelCard, save_model
 from ..datasets.augmentation import augment
 from ..datasets.patches import PatchSource
-from ..devices import choose_device
-from ..errors import CheckpointError, NonFiniteLossError
+from ..errors import CheckpointError, InvalidInputError, NonFiniteLossError
 from ..losses.objective import multi_loss
 from ..network import GlandNetwork
 from .config import TrainingConfig, build_weighting
 from .history import EPOCHS_FILE, STEPS_FILE, HistoryWriter
 from .optimizers import build_optimizers, learning_rate
+from .parallel import Alone
 from .precision import bfloat16_pays
 from .progress import EpochFinished, StepFinished, TrainingFinished, TrainingNotice
 from .state import STATE_FILE, Progress, load_state, read_progress, save_state, update_average
@@ -43,7 +43,7 @@ NOTICES_FILE = "notices.txt"
 SCORE = "score"
 
 # A resumed run may go on for longer or elsewhere; anything else would be another training.
-MAY_CHANGE = frozenset({"epochs", "device"})
+MAY_CHANGE = frozenset({"epochs", "device", "devices"})
 
 
 class Stop(Protocol):
@@ -76,6 +76,9 @@ class Trainer:
     validate : callable, optional
         Measures of a network in evaluation mode after each epoch; the largest ``score``
         decides which weights are best. Without it the last are.
+    replicas : Alone
+        This process among those that train together; the leading one calls :meth:`run`, the
+        others :meth:`follow`.
     """
 
     config: TrainingConfig
@@ -85,19 +88,21 @@ class Trainer:
     folder: Path
     validate: Validate | None = None
     progress: Progress = field(default_factory=Progress)
+    replicas: Alone = field(default_factory=Alone)
 
     def __post_init__(self) -> None:
         config = self.config
-        self.device = choose_device(config.device)
+        self.device = self.replicas.device(config.device)
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         self.network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network) if config.average_decay else None
         self.weighting = build_weighting(config).to(self.device)
         self.optimizers = build_optimizers(config, self.network, self.weighting)
         auto = config.precision == "auto"
-        self.half = (
-            bfloat16_pays(self.network, self.device) if auto else config.precision == "bfloat16"
-        )
+        half = bfloat16_pays(self.network, self.device) if auto else config.precision == "bfloat16"
+        self.forward = self.replicas.prepare(self.network, config)
+        # The probe goes by the clock and may come out differently in every process.
+        self.half = self.replicas.anywhere(self.replicas.leads and half)
         self.watch = CollapseWatch()
         self.progress.config = config.model_dump_json()
         self.progress.bfloat16 = self.half
@@ -167,7 +172,7 @@ class Trainer:
             HistoryWriter(self.folder / EPOCHS_FILE, "epoch", first // per_epoch) as epochs,
         ):
             for step in range(first, self.config.total_steps):
-                if stop.stopped:
+                if self.replicas.anywhere(stop.stopped):
                     break
                 event = self._step(step)
                 steps.write(event.row())
@@ -184,6 +189,22 @@ class Trainer:
                         yield TrainingNotice(text)
         yield self._finish()
 
+    def follow(self) -> None:
+        """Do the same steps as the process that leads, and nothing besides.
+
+        Raises
+        ------
+        NonFiniteLossError
+            In every process alike.
+        """
+        self._kept_step = first = self.progress.step
+        for step in range(first, self.config.total_steps):
+            if self.replicas.anywhere(False):
+                break
+            self._step(step)
+            if (step + 1) % self.config.steps_per_epoch == 0:
+                self._kept_step = step + 1
+
     def _log(self, text: str) -> None:
         with (self.folder / NOTICES_FILE).open("a", encoding="utf-8") as file:
             file.write(f"{text}\n")
@@ -199,6 +220,18 @@ class Trainer:
         )
 
     def _step(self, step: int) -> StepFinished:
+        try:
+            return self._trained(step)
+        except torch.OutOfMemoryError as error:
+            batch, side = self.config.batch_size, self.config.patch_size
+            raise InvalidInputError(
+                f"The memory of the GPU ran out at step {step + 1}, with {batch} patches of {side} "
+                f"px on {self.config.devices} of them. The state after step {self._kept_step} is "
+                f"kept in {self.folder}: go on with it on more devices, or start anew with fewer "
+                "or smaller patches."
+            ) from error
+
+    def _trained(self, step: int) -> StepFinished:
         config, start = self.config, time.perf_counter()
         losses = self._losses(step)
         total = self.weighting(losses)
@@ -246,10 +279,18 @@ class Trainer:
     def _losses(self, step: int) -> dict[str, Tensor]:
         config = self.config
         window = config.augmentation.window(config.patch_size)
-        drawn = self.source.draw(config.batch_size, window, config.seed, step)
+        share = self.replicas.share(config.batch_size)
+        drawn = self.source.draw(config.batch_size, window, config.seed, step, share)
         seed = config.seed * 1_000_003 + step
         batch = augment(
-            drawn, config.patch_size, config.mpp, config.augmentation, seed, self.device
+            drawn,
+            config.patch_size,
+            config.mpp,
+            config.augmentation,
+            seed,
+            self.device,
+            config.batch_size,
+            share,
         )
         self.network.train()
         images = batch.images
@@ -261,8 +302,8 @@ class Trainer:
             torch.autocast(self.device.type, torch.bfloat16, enabled=self.half),
         ):
             torch.manual_seed(seed)
-            output = self.network(images)
-        return multi_loss(
+            output = self.forward(images)
+        losses = multi_loss(
             output,
             batch.labels,
             batch.classes,
@@ -270,6 +311,7 @@ class Trainer:
             config.losses,
             config.geometry_probability,
         )
+        return self.replicas.joined(losses, batch)
 
     def _give_up(self, what: str, losses: dict[str, Tensor], step: int) -> NoReturn:
         # Nothing is saved here: this step's batch statistics are in the network already, and

@@ -136,6 +136,20 @@ def test_same_seed_same_patches():
     assert not torch.equal(first.images, other.images)
 
 
+def test_a_share_is_varied_as_it_would_be_among_all():
+    config, windows = AugmentationConfig(), batch(count=5)
+    whole = augment(windows, PATCH, 1.0, config, 3)
+    for share in (slice(0, 3), slice(3, 5)):
+        mine = PatchBatch(windows.images[share], windows.labels[share], windows.classes[share])
+        part = augment(mine, PATCH, 1.0, config, 3, count=5, share=share)
+        assert torch.allclose(part.images, whole.images[share], atol=1e-6)
+        assert torch.equal(part.labels, whole.labels[share])
+        # Control: by itself it is varied otherwise.
+        if share.start:
+            other = augment(mine, PATCH, 1.0, config, 3)
+            assert not torch.allclose(other.images, whole.images[share], atol=0.05)
+
+
 def test_result_is_float_and_uint8_on_the_device():
     result = augment(batch(), PATCH, 1.0, AugmentationConfig(), 0, device=torch.device("cpu"))
     assert result.images.dtype == torch.float32

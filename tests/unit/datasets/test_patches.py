@@ -59,6 +59,18 @@ def test_a_step_is_drawn_alike_whatever_came_before():
         assert not torch.equal(first.images, other.images)
 
 
+def test_a_share_of_a_draw_holds_the_patches_that_stand_there():
+    source = PatchSource([sample(), sample(seed=1, class_index=0)], mpp=1.0)
+    whole = source.draw(5, 16, seed=1, step=7)
+    for share in (slice(0, 3), slice(3, 5)):
+        part = source.draw(5, 16, seed=1, step=7, share=share)
+        assert torch.equal(part.images, whole.images[share])
+        assert torch.equal(part.labels, whole.labels[share])
+        assert torch.equal(part.classes, whole.classes[share])
+    # Control: so many drawn by themselves are others.
+    assert not torch.equal(source.draw(2, 16, seed=1, step=7).images, whole.images[3:])
+
+
 def test_images_come_at_the_wanted_pixel_size():
     data = sample(mpp=0.5)
     source = PatchSource([data], mpp=1.0)

@@ -21,7 +21,7 @@ from napari_gland_mtl.errors import (
 )
 from napari_gland_mtl.jobs.run_folder import image_names, part_of_run
 from napari_gland_mtl.jobs.stop import StopToken
-from napari_gland_mtl.jobs.train import TrainConfig, train_model
+from napari_gland_mtl.jobs.train import TrainConfig, resumed_config, train_model
 from napari_gland_mtl.training.config import TrainingConfig
 from napari_gland_mtl.training.progress import EpochFinished, StepFinished, TrainingFinished
 
@@ -136,6 +136,27 @@ def test_a_run_is_not_resumed_with_other_settings_or_images(dataset, tmp_path):
     (run / "config.json").write_text("{}{", encoding="utf-8")
     with pytest.raises(CheckpointError, match="cannot be read"):
         list(train_model(dataset, run, resume=True))
+
+
+def test_a_run_may_go_on_elsewhere_and_nothing_else_may_change(dataset, tmp_path):
+    run = tmp_path / "run"
+    list(train_model(dataset, run, CONFIG))
+    stored = resumed_config(run)
+    elsewhere = resumed_config(run, device="auto", devices=2)
+    assert (elsewhere.training.device, elsewhere.training.devices) == ("auto", 2)
+    assert elsewhere.on(device="cpu", devices=1) == stored
+    # Done to its end: nothing is left to do, on whatever device.
+    (last,) = (
+        event
+        for event in train_model(dataset, run, resumed_config(run, device="auto"), resume=True)
+        if isinstance(event, TrainingFinished)
+    )
+    assert not last.stopped
+    more = elsewhere.model_copy(update={"split_seed": 5})
+    with pytest.raises(InvalidInputError, match="any but device and devices"):
+        list(train_model(dataset, run, more, resume=True))
+    with pytest.raises(ValueError, match="2 patches cannot be shared by 3"):
+        resumed_config(run, devices=3)
 
 
 def test_a_folder_that_cannot_be_made_is_said_before_any_work(dataset, tmp_path):

@@ -11,6 +11,7 @@ from napari_gland_mtl.losses import (
     LOSS_NAMES,
     FixedWeighting,
     UncertaintyWeighting,
+    loss_counts,
     multi_loss,
 )
 from napari_gland_mtl.losses import objective as objective_module
@@ -38,6 +39,34 @@ def test_every_loss_is_that_of_its_own_equation(forest):
     }
     assert {name: value.item() for name, value in losses.items()} == pytest.approx(expected)
     assert tuple(losses) == LOSS_NAMES
+
+
+def test_losses_of_a_batch_follow_from_those_of_its_parts_and_their_counts(forest):
+    torch.manual_seed(0)
+    logits = torch.randn(5, len(forest), 6, 7, dtype=torch.float64)
+    labels = torch.randint(0, len(forest) + 1, (5, 6, 7))
+    labels[:3, 2:] = 0
+    logits[3:] *= 5
+    logits[0, 0, 0, 0] += 4  # an image whose class is missed
+    classes = torch.tensor([1, -1, -1, 0, 0])
+    whole = multi_loss(output_of(logits), labels, classes, forest.hierarchy)
+    sums, counts, means = (dict.fromkeys(LOSS_NAMES, 0.0) for _ in range(3))
+    for part in (slice(0, 3), slice(3, 5)):
+        losses = multi_loss(output_of(logits[part]), labels[part], classes[part], forest.hierarchy)
+        for name, count in loss_counts(labels[part], classes[part]).items():
+            sums[name] += losses[name].item() * count.item()
+            counts[name] += count.item()
+            means[name] += losses[name].item() / 2
+    joined = {name: sums[name] / counts[name] for name in LOSS_NAMES}
+    assert joined == pytest.approx({name: value.item() for name, value in whole.items()})
+    # Control: the mean of the parts' means is something else.
+    assert all(abs(means[name] - joined[name]) > 1e-3 for name in LOSS_NAMES)
+
+
+def test_parts_without_annotation_or_class_count_nothing():
+    labels, classes = torch.zeros(2, 4, 4, dtype=torch.uint8), torch.tensor([-1, -1])
+    assert {int(count) for count in loss_counts(labels, classes).values()} == {0}
+    assert loss_counts(labels, classes, ("topology",)).keys() == {"topology"}
 
 
 def test_geometry_may_compare_log_sigmoids_instead(forest):

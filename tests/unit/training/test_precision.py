@@ -7,15 +7,16 @@ import itertools
 import pytest
 import torch
 
+from napari_gland_mtl import devices
 from napari_gland_mtl.network import NetworkConfig, build_network
-from napari_gland_mtl.training import precision
 from napari_gland_mtl.training.precision import bfloat16_pays
 
 
 @pytest.mark.parametrize(("plain", "half", "pays"), [(1.0, 0.5, True), (1.0, 0.9, False)])
 def test_bfloat16_is_taken_where_it_is_faster_by_the_clock(monkeypatch, plain, half, pays):
-    clock = itertools.accumulate(itertools.chain([0.0, *[plain, 1.0] * 3, *[half, 1.0] * 3]))
-    monkeypatch.setattr(precision.time, "perf_counter", lambda: next(clock))
+    # The clock is looked at before and after each of three turns of both.
+    clock = itertools.accumulate(itertools.chain([0.0], [plain, 1.0, half, 1.0] * 3))
+    monkeypatch.setattr(devices.time, "perf_counter", lambda: next(clock))
     network = build_network(NetworkConfig(widths=(4, 8)))
     assert bfloat16_pays(network, torch.device("cpu"), size=16) == pays
 

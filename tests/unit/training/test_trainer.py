@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from napari_gland_mtl.checkpoint import load_model, read_card
-from napari_gland_mtl.errors import NonFiniteLossError
+from napari_gland_mtl.errors import InvalidInputError, NonFiniteLossError
 from napari_gland_mtl.training import (
     EpochFinished,
     StepFinished,
@@ -263,3 +263,20 @@ def test_a_validation_cut_short_makes_no_weights_the_best(
     trainer = trainer_in(tmp_path, settings(epochs=3), lambda network: next(scores))
     epochs = only(play(trainer), EpochFinished)
     assert [event.best for event in epochs] == [True, False, False]
+
+
+def test_memory_that_runs_out_is_said_with_what_to_do(tmp_path, trainer_in, settings, monkeypatch):
+    trainer = trainer_in(tmp_path, settings(devices=2))
+    events = trainer.run()
+    for _ in range(7):
+        next(events)
+
+    def full(_images):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(trainer, "forward", full)
+    with pytest.raises(
+        InvalidInputError,
+        match=r"ran out at step 7, with 4 patches of 32 px on 2 .* after step 4 is kept .*fewer",
+    ):
+        list(events)
