@@ -233,11 +233,11 @@ def make_field(
     """
     field = SyntheticTissue(kind, seed, mpp).render(0, 0, height, width)
     return SyntheticField(
-        field.image, field.regions, _number_pieces(field.glands), field.kind, field.mpp
+        field.image, field.regions, number_pieces(field.glands), field.kind, field.mpp
     )
 
 
-def _number_pieces(glands: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+def number_pieces(glands: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """Labels 1 .. n, one for each 4-connected piece of each gland."""
     numbered = np.zeros_like(glands)
     total = 0

@@ -7,8 +7,9 @@ kind of file it was.
 
 from .array import slide_from_array
 from .formats import FORMATS, SlideFormat, is_slide_path, open_slide
+from .levels import Level
 from .pixel_size import PixelSize, plausible_mpp
-from .slide import Level, Slide
+from .slide import Slide
 
 __all__ = [
     "FORMATS",

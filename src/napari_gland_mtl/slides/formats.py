@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from ..errors import UnreadableImageError
+from ..errors import UnreadableImageError, UnsupportedImageError
 from .slide import Slide
 
-_HEAD_BYTES = 16
+_HEAD_BYTES = 256
+# A folder with a DICOM slide holds little else; one with ten thousand images is not read for it.
+_LOOKED_INTO = 16
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 
 
@@ -28,7 +31,7 @@ class SlideFormat:
     suffixes : tuple of str
         Endings in lower case. Compound ones (``.ome.tif``) stand before simple ones.
     matches : callable (path, head) -> bool
-        Whether a file with these first bytes (empty for a folder) is of this kind.
+        Whether a file with these first 256 bytes (none for a folder) is of this kind.
     open : callable (path, name) -> Slide
         Opens it; `name` is the file's name without ending.
     """
@@ -39,22 +42,78 @@ class SlideFormat:
     open: Callable[[Path, str], Slide]
 
 
-def _is_tiff(path: Path, head: bytes) -> bool:
-    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-
-def _is_raster(path: Path, head: bytes) -> bool:
-    return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"))
+# ------------------------------------------------------------------ how they are told
 
 
 def _is_zarr(path: Path, head: bytes) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in _ZARR_FILES)
 
 
-def _open_tiff(path: Path, name: str) -> Slide:
-    from .tiff import TiffSlide
+def _is_tiff(path: Path, head: bytes) -> bool:
+    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-    return TiffSlide(path, name)
+
+def _is_mirax(path: Path, head: bytes) -> bool:
+    # The file itself may be a small JPEG; the slide is in the folder beside it.
+    return path.suffix.lower() == ".mrxs" and bool(head)
+
+
+def _is_raster(path: Path, head: bytes) -> bool:
+    return head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"))
+
+
+def _is_hamamatsu(path: Path, head: bytes) -> bool:
+    text = head.lstrip(b"\xef\xbb\xbf \r\n\t")
+    return text.startswith(
+        (b"[Virtual Microscope Specimen]", b"[Uncompressed Virtual Microscope Specimen]")
+    )
+
+
+def _is_dicom(path: Path, head: bytes) -> bool:
+    return head[128:132] == b"DICM" or _first_dicom(path) is not None
+
+
+def _is_sakura(path: Path, head: bytes) -> bool:
+    return path.suffix.lower() == ".svslide" and head.startswith(b"SQLite format 3")
+
+
+def _is_zeiss(path: Path, head: bytes) -> bool:
+    return head.startswith(b"ZISRAWFILE")
+
+
+def _is_known_to_openslide(path: Path, head: bytes) -> bool:
+    from .openslide_file import openslide_knows
+
+    return bool(head) and openslide_knows(path)
+
+
+def _first_dicom(path: Path) -> Path | None:
+    """A DICOM file in a folder: any of a slide's files leads OpenSlide to the others."""
+    if not path.is_dir():
+        return None
+    files = sorted(item for item in path.iterdir() if item.is_file())[:_LOOKED_INTO]
+    return next((item for item in files if _head(item)[128:132] == b"DICM"), None)
+
+
+# ------------------------------------------------------------------ how they are opened
+
+
+def _open_zarr(path: Path, name: str) -> Slide:
+    from .ome_zarr import open_zarr
+
+    return open_zarr(path, name)
+
+
+def _open_tiff(path: Path, name: str) -> Slide:
+    from .tiff import open_tiff
+    from .tiff_stitched import OverlappingTilesError
+
+    try:
+        return open_tiff(path, name)
+    except OverlappingTilesError:
+        slide = _through_openslide("TIFF", "a slide whose tiles overlap", path, name)
+        slide.format = "BIF" if slide.vendor == "Ventana" else slide.format
+        return slide
 
 
 def _open_raster(path: Path, name: str) -> Slide:
@@ -63,41 +122,83 @@ def _open_raster(path: Path, name: str) -> Slide:
     return RasterSlide(path, name)
 
 
-def _open_zarr(path: Path, name: str) -> Slide:
-    from .ome_zarr import OmeZarrSlide
+def _open_dicom(path: Path, name: str) -> Slide:
+    return _through_openslide("DICOM", "a DICOM slide", _first_dicom(path) or path, name)
 
-    return OmeZarrSlide(path, name)
+
+def _through_openslide(format: str, kind: str, path: Path, name: str) -> Slide:
+    from .openslide_file import OpenSlideSlide
+
+    return OpenSlideSlide(path, name, kind, format)
 
 
 FORMATS = (
     SlideFormat("OME-Zarr", (".ome.zarr", ".zarr"), _is_zarr, _open_zarr),
     SlideFormat(
-        "TIFF, OME-TIFF, SVS",
-        (".ome.tiff", ".ome.tif", ".tiff", ".tif", ".svs", ".btf"),
+        "TIFF, OME-TIFF, SVS, NDPI, SCN, BIF, QPTIFF",
+        (
+            ".ome.tiff",
+            ".ome.tif",
+            ".tiff",
+            ".tif",
+            ".svs",
+            ".btf",
+            ".tf8",
+            ".tf2",
+            ".ndpi",
+            ".scn",
+            ".bif",
+            ".qptiff",
+        ),
         _is_tiff,
         _open_tiff,
     ),
+    SlideFormat(
+        "MIRAX", (".mrxs",), _is_mirax, partial(_through_openslide, "MIRAX", "a MIRAX slide")
+    ),
     SlideFormat("PNG, JPEG, BMP", (".png", ".jpg", ".jpeg", ".bmp"), _is_raster, _open_raster),
+    SlideFormat(
+        "VMS, VMU",
+        (".vms", ".vmu"),
+        _is_hamamatsu,
+        partial(_through_openslide, "VMS", "a Hamamatsu VMS slide"),
+    ),
+    SlideFormat("DICOM", (".dcm",), _is_dicom, _open_dicom),
+    SlideFormat(
+        "Sakura", (".svslide",), _is_sakura, partial(_through_openslide, "Sakura", "a Sakura slide")
+    ),
+    SlideFormat("CZI", (".czi",), _is_zeiss, partial(_through_openslide, "CZI", "a Zeiss CZI")),
+    SlideFormat(
+        "whatever else OpenSlide reads",
+        (),
+        _is_known_to_openslide,
+        partial(_through_openslide, "OpenSlide", "a slide"),
+    ),
 )
 
 
-def open_slide(path: Path | str, mpp: float | None = None) -> Slide:
+def open_slide(path: Path | str, mpp: float | None = None, threads: int = 1) -> Slide:
     """Open an image of tissue: a field of view or a slide.
 
-    PNG, JPEG, BMP, TIFF, OME-TIFF, Aperio SVS and other pyramidal TIFFs, OME-Zarr 0.4 and 0.5.
-    Grey, palette, CMYK and transparent images are given as RGB on white. Of 16-bit samples the
-    upper eight significant bits are kept. The EXIF orientation is left alone.
+    PNG, JPEG, BMP; TIFF, OME-TIFF and the makers' kinds of TIFF (SVS, NDPI, SCN, BIF, QPTIFF,
+    Philips); OME-Zarr 0.4 and 0.5 and plain zarr arrays; through OpenSlide MIRAX, VMS, DICOM,
+    Sakura, CZI and what else it reads. Grey, palette, CMYK and transparent images are given as
+    RGB on white. Of 16-bit samples the upper eight significant bits are kept. The EXIF
+    orientation is left alone.
 
     Parameters
     ----------
     path : path
     mpp : float, optional
         Micrometres per pixel, in place of what the file says.
+    threads : int
+        How many tiles of one window are decoded at once. More than 1 pays where one thread
+        reads; what reads in several threads itself should leave it at 1.
 
     Returns
     -------
     Slide
-        To be closed, or used in a ``with`` statement.
+        To be closed, or used in a ``with`` statement. Another process opens it by its `path`.
 
     Raises
     ------
@@ -105,6 +206,8 @@ def open_slide(path: Path | str, mpp: float | None = None) -> Slide:
         If there is no such file, it is no image, or it is damaged.
     UnsupportedImageError
         If it is an image that cannot be segmented (a stack, fluorescence, real numbers).
+    MissingExtraError
+        If it is read through OpenSlide, which is not installed.
     InvalidInputError
         If `mpp` is not within 0.05 to 20 um.
     """
@@ -115,7 +218,8 @@ def open_slide(path: Path | str, mpp: float | None = None) -> Slide:
             slide = kind.open(path, slide_name(path))
             break
     else:
-        raise UnreadableImageError(_complaint(path, head))
+        raise _complaint(path, head)
+    slide.threads = max(1, int(threads))
     if mpp is not None:
         try:
             slide.set_mpp(mpp)
@@ -153,10 +257,20 @@ def _head(path: Path) -> bytes:
         raise UnreadableImageError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _complaint(path: Path, head: bytes) -> str:
-    known = ", ".join(kind.name for kind in FORMATS)
+def _complaint(path: Path, head: bytes) -> UnreadableImageError:
     if path.is_dir():
-        return f"{path} is a folder, and no OME-Zarr. Give the image files in it."
+        return UnreadableImageError(
+            f"{path} is a folder, and neither an OME-Zarr nor a DICOM slide. Give the image files "
+            "in it."
+        )
     if not head:
-        return f"{path} is empty. Copy or export it again."
-    return f"{path} is no image of a known kind, whatever its name says. Known are {known}."
+        return UnreadableImageError(f"{path} is empty. Copy or export it again.")
+    if b"DPUfsImport" in head:
+        return UnsupportedImageError(
+            f"{path} is a Philips iSyntax slide, which only Philips' own software reads. Export it "
+            "as TIFF or DICOM there."
+        )
+    known = ", ".join(kind.name for kind in FORMATS)
+    return UnreadableImageError(
+        f"{path} is no image of a known kind, whatever its name says. Known are {known}."
+    )

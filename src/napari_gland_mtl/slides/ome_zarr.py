@@ -1,4 +1,4 @@
-"""OME-Zarr images (NGFF 0.4 on zarr 2, 0.5 on zarr 3) as slides.
+"""OME-Zarr images (NGFF 0.4 on zarr 2, 0.5 on zarr 3) and plain zarr arrays as slides.
 
 The axes may come in any order, with channels (red, green, blue) or without; further axes must
 have length 1. zarr is imported when a file is opened, not before.
@@ -22,40 +22,33 @@ if TYPE_CHECKING:
     import zarr
 
 _SERIES_LAYOUT = "bioformats2raw.layout"
+_CHANNELS = (1, 3, 4)
 
 
-class OmeZarrSlide(TiledSlide):
-    """An OME-Zarr image; see the module.
+class ZarrSlide(TiledSlide):
+    """Zarr arrays, one for each level, whose axes are named.
 
     Parameters
     ----------
-    path : Path
-        The folder.
-    name : str
+    arrays : sequence of zarr.Array
+        The largest first.
+    axes : sequence of str
+        ``"y"``, ``"x"``, perhaps ``"c"``, and others of length 1.
+    **properties
+        As for `Slide`.
 
     Raises
     ------
-    UnreadableImageError
-        If its metadata or arrays are missing or damaged.
     UnsupportedImageError
-        If it is a plate, a label image, a stack or fluorescence.
+        If it is a stack, fluorescence or of real numbers.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        with naming_file(path):
-            group, metadata = _image_group(path)
-            multiscale = metadata["multiscales"][0]
-            self._axes = _axis_names(multiscale)
-            self._arrays = [_array(group, item["path"]) for item in multiscale["datasets"]]
+    def __init__(self, arrays: Sequence[Any], axes: Sequence[str], **properties: Any) -> None:
+        self._axes = list(axes)
+        self._arrays = list(arrays)
+        with naming_file(properties["path"]):
             self._check()
-            pixel_size = _pixel_size(multiscale)
-        super().__init__(
-            name=name,
-            format="OME-Zarr",
-            shapes=[self._size(array) for array in self._arrays],
-            pixel_size=pixel_size,
-            path=path,
-        )
+        super().__init__(shapes=[self._size(array) for array in arrays], **properties)
         if self._arrays[0].dtype == np.uint16:
             self._probe_range()
 
@@ -71,7 +64,7 @@ class OmeZarrSlide(TiledSlide):
                 )
             if 0 in array.shape:
                 raise UnsupportedImageError("has no pixels. Export it again.")
-            if sizes.get("c", 1) not in (1, 3, 4):
+            if sizes.get("c", 1) not in _CHANNELS:
                 raise UnsupportedImageError(
                     f"has {sizes['c']} channels; a stained section has three, red, green "
                     "and blue. Save it as RGB."
@@ -83,13 +76,14 @@ class OmeZarrSlide(TiledSlide):
                         "plane to segment as an image."
                     )
 
-    def _tile_shape(self, level: int) -> tuple[int, int]:
+    def tile_shape(self, level: int) -> tuple[int, int]:
+        """Of the chunks."""
         array = self._arrays[level]
         y, x = self._axes.index("y"), self._axes.index("x")
         return array.chunks[y], array.chunks[x]
 
     def _load_tile(self, level: int, row: int, column: int) -> RGB:
-        height, width = self._tile_shape(level)
+        height, width = self.tile_shape(level)
         window = {
             "y": slice(row * height, (row + 1) * height),
             "x": slice(column * width, (column + 1) * width),
@@ -112,30 +106,93 @@ class OmeZarrSlide(TiledSlide):
 
     def _probe_range(self) -> None:
         level = len(self._arrays) - 1
-        height, width = self._tile_shape(level)
+        height, width = self.tile_shape(level)
         window = {"y": slice(0, height), "x": slice(0, width), "c": slice(None)}
         with naming_file(self.path):
             check_full_range(int(self._samples(level, window).max()))
 
 
-def _image_group(path: Path) -> tuple[zarr.Group, Mapping[str, Any]]:
-    """The group that has the multiscale image, with its NGFF metadata."""
+def open_zarr(path: Path, name: str) -> ZarrSlide:
+    """Open an OME-Zarr image or a plain zarr array.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    name : str
+
+    Raises
+    ------
+    UnreadableImageError
+        If its metadata or arrays are missing or damaged.
+    UnsupportedImageError
+        If it is a plate, a label image, a stack or fluorescence.
+    """
     import zarr
 
-    node = zarr.open(path, mode="r")
-    if not isinstance(node, zarr.Group):
-        raise UnsupportedImageError(
-            "is a bare zarr array without OME-Zarr metadata. Save it as OME-Zarr."
+    with naming_file(path):
+        node = zarr.open(path, mode="r")
+        if isinstance(node, zarr.Array):
+            return _plain(node, path, name)
+        group, metadata = image_group(node, path)
+        multiscale = metadata["multiscales"][0]
+        return ZarrSlide(
+            [zarr_array(group, item["path"]) for item in multiscale["datasets"]],
+            axis_names(multiscale),
+            name=name,
+            path=path,
+            format="OME-Zarr",
+            pixel_size=_pixel_size(multiscale),
         )
-    metadata = _metadata(node)
+
+
+def _plain(array: Any, path: Path, name: str) -> ZarrSlide:
+    """An array without a word about what it is: (Y, X), (Y, X, C), or (C, Y, X)."""
+    shape = tuple(array.shape)
+    if len(shape) == 2:
+        axes = "yx"
+    elif len(shape) == 3 and shape[2] in _CHANNELS:
+        axes = "yxc"
+    elif len(shape) == 3 and shape[0] in _CHANNELS:
+        axes = "cyx"
+    else:
+        raise UnsupportedImageError(
+            f"is a bare zarr array of shape {shape}, which is no image (Y, X) in grey or colour. "
+            "Save it as OME-Zarr."
+        )
+    note = (
+        "A plain zarr array says nothing about itself: its axes were taken to be "
+        f"({', '.join(axes.upper())}), and its pixel size is unknown."
+    )
+    return ZarrSlide(
+        [array], axes, name=name, path=path, format="zarr", pixel_size=PixelSize(None, note)
+    )
+
+
+def image_group(node: zarr.Group, path: Path) -> tuple[zarr.Group, Mapping[str, Any]]:
+    """The group that has the multiscale image, with its NGFF metadata.
+
+    Parameters
+    ----------
+    node : zarr.Group
+        Of the whole folder.
+    path : Path
+        For the error.
+
+    Raises
+    ------
+    UnsupportedImageError
+        If there is no single image of tissue in it.
+    """
+    metadata = ngff_metadata(node)
     if _SERIES_LAYOUT in metadata:
         series = sorted(name for name, _ in node.groups() if name.isdecimal())
         if len(series) != 1:
             raise UnsupportedImageError(
                 f"holds {len(series)} images. Open one of them, e.g. {path / '0'}."
             )
-        node = _group(node, series[0])
-        metadata = _metadata(node)
+        node = zarr_group(node, series[0])
+        metadata = ngff_metadata(node)
     if "image-label" in metadata:
         raise UnsupportedImageError("holds labels and no image of tissue.")
     if "multiscales" not in metadata:
@@ -144,14 +201,15 @@ def _image_group(path: Path) -> tuple[zarr.Group, Mapping[str, Any]]:
     return node, metadata
 
 
-def _metadata(group: zarr.Group) -> Mapping[str, Any]:
+def ngff_metadata(group: zarr.Group) -> Mapping[str, Any]:
     """The NGFF metadata: below "ome" from version 0.5 on, at the top before."""
     attributes: dict[str, Any] = dict(group.attrs)
     inner = attributes.get("ome", attributes)
     return inner if isinstance(inner, Mapping) else {}
 
 
-def _group(group: zarr.Group, name: str) -> zarr.Group:
+def zarr_group(group: zarr.Group, name: str) -> zarr.Group:
+    """A group in a group; ValueError if it is none."""
     import zarr
 
     node = group[name]
@@ -160,7 +218,8 @@ def _group(group: zarr.Group, name: str) -> zarr.Group:
     return node
 
 
-def _array(group: zarr.Group, name: str) -> Any:
+def zarr_array(group: zarr.Group, name: str) -> Any:
+    """An array in a group; ValueError if it is none."""
     import zarr
 
     node = group[name]
@@ -169,7 +228,8 @@ def _array(group: zarr.Group, name: str) -> Any:
     return node
 
 
-def _axis_names(multiscale: Mapping[str, Any]) -> list[str]:
+def axis_names(multiscale: Mapping[str, Any]) -> list[str]:
+    """The names of the axes, y and x among them."""
     # Version 0.3 had plain names where later versions have objects.
     axes = [axis if isinstance(axis, str) else axis["name"] for axis in multiscale["axes"]]
     if not {"y", "x"} <= set(axes):

@@ -147,6 +147,23 @@ def from_resolution(y_dpi: float, x_dpi: float, source: str) -> PixelSize:
     return from_lengths(UM_PER_INCH / y_dpi, UM_PER_INCH / x_dpi, source)
 
 
+def objective_hint(power: float | None) -> PixelSize:
+    """No size, and what the objective's magnification suggests, which is never used unasked.
+
+    Parameters
+    ----------
+    power : float or None
+        20 for a 20x objective; None or not above 0 where unknown.
+    """
+    if power is None or not (math.isfinite(power) and power > 0):
+        return UNKNOWN_PIXEL_SIZE
+    return PixelSize(
+        None,
+        f"{UNKNOWN_PIXEL_SIZE.note} Its objective is {power:g}x, which often means about "
+        f"{10.0 / power:.2g} um per pixel.",
+    )
+
+
 def _is_print_resolution(dpi: float) -> bool:
     """Whether it is too coarse for a microscope, or round in the way of printers."""
     if dpi < UM_PER_INCH / LARGEST_MPP:

@@ -47,6 +47,10 @@ class RasterSlide(Slide):
     def _lazy_level(self, level: int) -> Any:
         return self._whole()
 
+    def check(self) -> None:
+        """Decode all of it: these formats are read as a whole anyway."""
+        self._whole()
+
     def _whole(self) -> RGB:
         with self._lock:
             if self._pixels is None:
@@ -57,6 +61,7 @@ class RasterSlide(Slide):
 
     def close(self) -> None:
         """Let go of the pixels."""
+        super().close()
         with self._lock:
             self._pixels = None
 

@@ -16,6 +16,8 @@ from scipy import sparse
 
 from ..errors import InvalidInputError
 
+_BAND_ROWS = 32
+
 
 def resampled_size(size: int, scale: float) -> int:
     """Pixels along one axis after resampling: ``ceil(size / scale)``, at least 1.
@@ -63,7 +65,7 @@ def _weights(start: int, stop: int, size: int, scale: float) -> sparse.csr_array
 
 def resample_window(
     source: npt.NDArray[np.generic],
-    scale: float,
+    scale: float | tuple[float, float],
     size: tuple[int, int],
     window: tuple[int, int, int, int],
 ) -> npt.NDArray[np.generic]:
@@ -73,8 +75,8 @@ def resample_window(
     ----------
     source : ndarray, (y, x) or (y, x, C)
         The input pixels given by :func:`source_window` for both axes of `window`.
-    scale : float
-        Input pixels per output pixel, > 0.
+    scale : float or (float, float)
+        Input pixels per output pixel, > 0; along y and along x where they differ.
     size : (int, int)
         Height and width of the whole input image.
     window : (int, int, int, int)
@@ -91,21 +93,39 @@ def resample_window(
         If `source` is not the window's source.
     """
     y0, x0, y1, x1 = window
-    rows = _weights(y0, y1, size[0], scale)
-    columns = _weights(x0, x1, size[1], scale)
+    scale_y, scale_x = scale if isinstance(scale, tuple) else (scale, scale)
+    rows = _weights(y0, y1, size[0], scale_y)
+    columns = _weights(x0, x1, size[1], scale_x)
     if source.shape[:2] != (rows.shape[1], columns.shape[1]):
         raise InvalidInputError(
             f"The window needs {(rows.shape[1], columns.shape[1])} input pixels, "
             f"got {source.shape[:2]}."
         )
-    channels = source.shape[2:]
-    flat = source.reshape(source.shape[0], -1).astype(np.float32)
-    halfway = (rows @ flat).reshape(y1 - y0, source.shape[1], -1)
-    turned = np.ascontiguousarray(halfway.transpose(1, 0, 2)).reshape(source.shape[1], -1)
-    result = (columns @ turned).reshape(x1 - x0, y1 - y0, *channels).swapaxes(0, 1)
+    if scale_y == scale_x == 1:
+        top, left = source_window(y0, y1, size[0], 1)[0], source_window(x0, x1, size[1], 1)[0]
+        return source[y0 - top : y1 - top, x0 - left : x1 - left].copy()
+    result = np.empty((y1 - y0, x1 - x0, *source.shape[2:]), source.dtype)
+    for start in range(0, y1 - y0, _BAND_ROWS):
+        band = rows[start : start + _BAND_ROWS]
+        first, last = int(band.indices.min()), int(band.indices.max()) + 1
+        result[start : start + _BAND_ROWS] = _resample_band(
+            source[first:last], band[:, first:last], columns
+        )
+    return result
+
+
+def _resample_band(
+    source: npt.NDArray[np.generic], rows: sparse.csr_array, columns: sparse.csr_array
+) -> npt.NDArray[np.floating]:
+    """A band of output rows, few enough for the processor's cache to hold what is between."""
+    height, width = rows.shape[0], columns.shape[0]
+    halfway = rows @ source.reshape(source.shape[0], -1).astype(np.float32)
+    turned = halfway.reshape(height, source.shape[1], -1).transpose(1, 0, 2)
+    flat = columns @ np.ascontiguousarray(turned).reshape(source.shape[1], -1)
     if source.dtype.kind in "ui":
-        result = np.rint(result)
-    return np.ascontiguousarray(result, dtype=source.dtype)
+        np.rint(flat, out=flat)
+    band: npt.NDArray[np.floating] = flat.reshape(width, height, *source.shape[2:])
+    return band.swapaxes(0, 1)
 
 
 def resample(

@@ -1,48 +1,56 @@
 """The interface that every image has once it is open: levels, pixel size, windows of RGB.
 
 Tissue fits on no screen and often in no memory, so pixels are read by window. A `Slide` may be
-read from several threads at once. A reader for a new kind of file derives from this class, or
-from `TiledSlide` where the file is a grid of tiles.
+read from several threads at once; another process opens it anew by its path. A reader for a
+new kind of file derives from this class, or from `TiledSlide` where the file is a grid of tiles.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from uuid import uuid4
-
-import numpy as np
 
 from ..errors import InvalidInputError
+from .levels import Level, make_levels
 from .pixel_size import LARGEST_MPP, SMALLEST_MPP, UNKNOWN_PIXEL_SIZE, PixelSize, plausible_mpp
 from .rgb import RGB
 
-# Napari draws chunk by chunk; this is a screen's worth, and a multiple of common tiles.
+# What one chunk of a level holds for a viewer where the file has no tiles: about a screen.
 _VIEW_CHUNK = 1024
+_CHECKED_SIDE = 256
+
+Box = tuple[int, int, int, int]
+"""``(y0, x0, y1, x1)`` in pixels of one level; y1 and x1 are past the end."""
 
 
-@dataclass(frozen=True)
-class Level:
-    """One resolution of a slide.
+class AssociatedImages(Mapping[str, RGB]):
+    """Small pictures that come with a slide, each read when it is asked for.
 
-    Attributes
+    ``"label"`` is the photograph of the paper label, which may name the patient, ``"macro"``
+    that of the whole glass, ``"thumbnail"`` the tissue made small. Others keep their names.
+
+    Parameters
     ----------
-    height, width : int
-        Pixels.
-    mpp : float or None
-        Micrometres per pixel of this level.
-    downsample : float
-        Level-0 pixels per pixel of this level, 1 for level 0.
+    readers : mapping of str to callable () -> ndarray of uint8, (Y, X, 3)
     """
 
-    height: int
-    width: int
-    mpp: float | None
-    downsample: float
+    def __init__(self, readers: Mapping[str, Callable[[], RGB]]) -> None:
+        self._readers = dict(readers)
+
+    def __getitem__(self, name: str) -> RGB:
+        return self._readers[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._readers)
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def __repr__(self) -> str:
+        return f"<associated images: {', '.join(self) or 'none'}>"
 
 
 class Slide(ABC):
@@ -60,6 +68,14 @@ class Slide(ABC):
         Of level 0.
     path : Path or None
         None for an array.
+    vendor : str or None
+        Who made the scanner.
+    bounds : Box or None
+        The part of level 0 that was scanned, where the rest is empty glass.
+    associated : mapping of str to callable () -> RGB
+        What reads the label, the macro photograph and the like.
+    downsamples : sequence of float, optional
+        Level-0 pixels per pixel of each level where the file says so itself.
 
     Attributes
     ----------
@@ -68,6 +84,11 @@ class Slide(ABC):
         Micrometres per pixel of level 0; None where unknown or implausible.
     mpp_note : str or None
         Why `mpp` is None, for the user.
+    associated : Mapping of str to ndarray of uint8, (Y, X, 3)
+        Read on access. The label may name the patient: show it to nobody who does not ask.
+    threads : int
+        How many tiles of one window may be decoded at once, 1 by default. Readers that run in
+        several threads themselves leave it at 1.
     """
 
     def __init__(
@@ -78,12 +99,22 @@ class Slide(ABC):
         shapes: Sequence[tuple[int, int]],
         pixel_size: PixelSize = UNKNOWN_PIXEL_SIZE,
         path: Path | None = None,
+        vendor: str | None = None,
+        bounds: Box | None = None,
+        associated: Mapping[str, Callable[[], RGB]] | None = None,
+        downsamples: Sequence[float] | None = None,
     ) -> None:
         self.name = name
         self.format = format
         self.path = path
+        self.vendor = vendor
+        self.bounds = bounds
+        self.associated: Mapping[str, RGB] = AssociatedImages(associated or {})
+        self.threads = 1
         self._shapes = tuple(shapes)
+        self._downsamples = downsamples
         self._pixel_size = pixel_size
+        self._closed = False
 
     @property
     def mpp(self) -> float | None:
@@ -98,11 +129,7 @@ class Slide(ABC):
     @property
     def levels(self) -> tuple[Level, ...]:
         """The resolutions, the largest first."""
-        height0, width0 = self._shapes[0]
-        return tuple(
-            _level(height, width, (height0 / height + width0 / width) / 2.0, self.mpp)
-            for height, width in self._shapes
-        )
+        return make_levels(self._shapes, self.mpp, self._downsamples)
 
     def set_mpp(self, mpp: float) -> None:
         """Let the user's pixel size take the place of the file's.
@@ -124,7 +151,9 @@ class Slide(ABC):
             )
         self._pixel_size = PixelSize(float(mpp), None)
 
-    def read_region(self, level: int, y: int, x: int, height: int, width: int) -> RGB:
+    def read_region(
+        self, level: int, y: int, x: int, height: int, width: int, out: RGB | None = None
+    ) -> RGB:
         """Read a window of one level.
 
         Parameters
@@ -135,19 +164,111 @@ class Slide(ABC):
             Upper left pixel of the window, in pixels of that level.
         height, width : int
             Size of the window, at least 1; it must lie inside the level.
+        out : ndarray of uint8, (height, width, 3), optional
+            Filled and returned, in place of a new array.
 
         Returns
         -------
         ndarray of uint8, (height, width, 3)
-            RGB. It may share memory with the slide: copy before changing it.
+            RGB. Unless `out` was given it may share memory with the slide: copy before
+            changing it.
 
         Raises
         ------
         InvalidInputError
-            If there is no such level or the window leaves it.
+            If the slide was closed, there is no such level, the window leaves it, or `out` has
+            another shape or type.
         UnreadableImageError
             If the file turns out to be damaged there.
         """
+        self._check_window(level, y, x, height, width)
+        if out is None:
+            return self._read(level, y, x, height, width)
+        if out.shape != (height, width, 3) or out.dtype != "uint8":
+            raise InvalidInputError(
+                f"`out` must be uint8 of shape {(height, width, 3)}; it is {out.dtype} of shape "
+                f"{out.shape}."
+            )
+        self._read_into(level, y, x, out)
+        return out
+
+    def read(self, level: int = 0) -> RGB:
+        """Read a whole level, (height, width, 3); see `read_region`."""
+        self._check_window(level, 0, 0, 1, 1)
+        return self.read_region(level, 0, 0, *self._shapes[level])
+
+    def announce(  # noqa: B027 - most slides have no tiles
+        self, level: int, windows: Iterable[Box]
+    ) -> None:
+        """Say which windows of a level will be read, each once, in any order.
+
+        A file's tile then stays decoded until the last window that needs it has been read, and
+        no longer, so that a sweep over overlapping windows decodes each tile once. A new
+        announcement takes the place of the one before; without one, the most recently used
+        tiles are kept.
+
+        Parameters
+        ----------
+        level : int
+        windows : iterable of (y0, x0, y1, x1)
+            In pixels of that level; parts outside of it are left out.
+        """
+
+    def check(self) -> None:
+        """Look for damage where that is cheap: at the middle of every level.
+
+        Raises
+        ------
+        UnreadableImageError
+            If that part is damaged. A slide may still be damaged elsewhere.
+        """
+        for level, (height, width) in enumerate(self._shapes):
+            rows, columns = min(height, _CHECKED_SIDE), min(width, _CHECKED_SIDE)
+            self.read_region(level, (height - rows) // 2, (width - columns) // 2, rows, columns)
+
+    def pyramid(self) -> list[Any]:
+        """All levels as lazy arrays (Y, X, 3) of uint8, the largest first, for a viewer.
+
+        Where the file has no level small enough for a screen, levels made from the smallest
+        one follow, each half the size of the one before and computed where it is looked at:
+        the first view of the whole then reads the whole file once (about a second for each 100
+        million pixels).
+
+        Returns
+        -------
+        list of dask.array.Array or ndarray
+            They read from this slide: it must stay open as long as they are used.
+        """
+        from .lazy_levels import display_levels
+
+        return [self._lazy_level(level) for level in range(len(self._shapes))] + display_levels(
+            self
+        )
+
+    def _lazy_level(self, level: int) -> Any:
+        from .lazy_levels import lazy_level
+
+        return lazy_level(self, level)
+
+    def tile_shape(self, level: int) -> tuple[int, int] | None:
+        """Height and width of the tiles that a level is stored in; None where it is not."""
+        return None
+
+    def chunk_shape(self, level: int) -> tuple[int, int]:
+        """Height and width of the windows that are read fastest, for a viewer."""
+        return _VIEW_CHUNK, _VIEW_CHUNK
+
+    @abstractmethod
+    def _read(self, level: int, y: int, x: int, height: int, width: int) -> RGB:
+        """Read a window that is known to lie inside the level."""
+
+    def _read_into(self, level: int, y: int, x: int, out: RGB) -> None:
+        """Read a window of the size of `out` into it."""
+        out[...] = self._read(level, y, x, *out.shape[:2])
+
+    def _check_window(self, level: int, y: int, x: int, height: int, width: int) -> None:
+        if self._closed:
+            raise InvalidInputError(f"{self.name} was closed. Open it again to read from it.")
         if not 0 <= level < len(self._shapes):
             raise InvalidInputError(
                 f"{self.name} has levels 0 to {len(self._shapes) - 1}, not {level}."
@@ -159,46 +280,10 @@ class Slide(ABC):
                 f"The window y {y} to {y + height}, x {x} to {x + width} does not lie inside level "
                 f"{level} of {self.name}, which is {full_height} x {full_width} pixels."
             )
-        return self._read(level, y, x, height, width)
 
-    def read(self, level: int = 0) -> RGB:
-        """Read a whole level, (height, width, 3); see `read_region`."""
-        if not 0 <= level < len(self._shapes):
-            return self.read_region(level, 0, 0, 1, 1)  # raises
-        return self.read_region(level, 0, 0, *self._shapes[level])
-
-    def pyramid(self) -> list[Any]:
-        """All levels as lazy arrays (Y, X, 3) of uint8, the largest first, for a viewer.
-
-        Returns
-        -------
-        list of dask.array.Array or ndarray
-            They read from this slide: it must stay open as long as they are used.
-        """
-        return [self._lazy_level(level) for level in range(len(self._shapes))]
-
-    def _lazy_level(self, level: int) -> Any:
-        import dask.array as da
-
-        def read_block(block_info: dict[Any, Any] | None = None) -> RGB:
-            if not block_info:  # dask asks for an example before it knows the blocks
-                return np.empty((0, 0, 0), np.uint8)
-            (y0, y1), (x0, x1), _ = block_info[None]["array-location"]
-            return self.read_region(level, y0, x0, y1 - y0, x1 - x0)
-
-        chunks = (*(_chunk_sizes(size) for size in self._shapes[level]), (3,))
-        # Dask would pickle the open file to make up a name; caches rely on names being unique.
-        name = f"{self.name}-{level}-{uuid4().hex}"
-        meta = np.empty((0, 0, 0), np.uint8)
-        map_blocks: Any = da.map_blocks
-        return map_blocks(read_block, chunks=chunks, dtype=np.uint8, meta=meta, name=name)
-
-    @abstractmethod
-    def _read(self, level: int, y: int, x: int, height: int, width: int) -> RGB:
-        """Read a window that is known to lie inside the level."""
-
-    def close(self) -> None:  # noqa: B027 - most slides hold nothing open
+    def close(self) -> None:
         """Close the file. Closing twice does no harm."""
+        self._closed = True
 
     def __enter__(self) -> Self:
         return self
@@ -215,12 +300,3 @@ class Slide(ABC):
         height, width = self._shapes[0]
         size = "unknown pixel size" if self.mpp is None else f"{self.mpp:.4g} um/px"
         return f"<{type(self).__name__} {self.name!r} {self.format} {height} x {width}, {size}>"
-
-
-def _level(height: int, width: int, downsample: float, mpp: float | None) -> Level:
-    return Level(height, width, None if mpp is None else mpp * downsample, downsample)
-
-
-def _chunk_sizes(size: int) -> tuple[int, ...]:
-    whole, rest = divmod(size, _VIEW_CHUNK)
-    return (_VIEW_CHUNK,) * whole + ((rest,) if rest else ())

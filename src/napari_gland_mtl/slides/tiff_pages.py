@@ -1,4 +1,4 @@
-"""One page of a TIFF as a grid of tiles: where their bytes are, and how samples become RGB.
+"""One page of a TIFF as a grid of tiles: where their bytes are, and how they are decoded.
 
 Files come tiled, in strips, or as one uncompressed block; with the channels side by side, in
 separate planes or on separate pages. A `Plane` hides that: it gives the samples of one tile,
@@ -8,68 +8,91 @@ here by position, so that threads do not wait for one another's file pointer.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
-from threading import Lock
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from tifffile import COMPRESSION, PHOTOMETRIC, TiffPage
+from tifffile import COMPRESSION, TiffPage
 
 from ..errors import UnreadableImageError, UnsupportedImageError
-from .rgb import (
-    RGB,
-    eight_bits,
-    rgb_from_cmyk,
-    rgb_from_palette,
-    rgb_from_samples,
-    rgb_from_ycbcr,
-)
+from .jpeg2000 import decode_jpeg2000
+from .open_files import PositionalFile
+from .rgb import RGB
+from .tiff_colors import JPEG_2000, Converter, Samples
 
-Samples = npt.NDArray[Any]
-Converter = Callable[[Samples], RGB]
+Decoder = Callable[[bytes, int], Samples | None]
 
 _BAND_BYTES = 4 * 2**20
-# JPEG (four codes), JPEG 2000 and WebP (two each) turn YCbCr into RGB while decoding. Aperio's
-# 33003 does not: its planes are YCbCr whatever the photometric tag says.
-_DECODED_TO_RGB = (6, 7, 33007, 34892, 33005, 34712, 34927, 50001)
-_ASSOCIATED_ALPHA = 1
-_UNSPECIFIED_EXTRA = 0
-
-
-class PositionalFile:
-    """A file read at given offsets, from any number of threads."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb", buffering=0)
-        self._lock = Lock()
-        self.size = os.fstat(self._file.fileno()).st_size
-
-    def read(self, offset: int, count: int) -> bytes:
-        """Read `count` bytes at `offset`; fewer where the file ends."""
-        if hasattr(os, "pread"):
-            return os.pread(self._file.fileno(), count, offset)
-        with self._lock:
-            self._file.seek(offset)
-            return self._file.read(count) or b""
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def __del__(self) -> None:
-        self._file.close()
+_WIDEST_BAND = 4096
+_BLOCK = (512, 1024)
+_LARGEST_SEGMENT = 2 * 2**30
 
 
 class Plane(Protocol):
-    """The samples of an image, by tile."""
+    """The samples of an image, by tile.
+
+    Attributes
+    ----------
+    tile_shape : (int, int)
+    empty : bool
+        Whether every tile was left empty.
+    """
 
     tile_shape: tuple[int, int]
+    empty: bool
 
     def read(self, row: int, column: int) -> Samples | None:
         """The samples (Y, X, C) of one tile, cut to the image; None for a tile left empty."""
+
+
+@dataclass(frozen=True)
+class TiffLevel:
+    """One resolution: its size, its planes of samples and how they become RGB."""
+
+    height: int
+    width: int
+    planes: tuple[Plane, ...]
+    convert: Converter
+
+    @property
+    def tile_shape(self) -> tuple[int, int]:
+        """Height and width of the tiles."""
+        return self.planes[0].tile_shape
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of tiles."""
+        height, width = self.tile_shape
+        return -(-self.height // height), -(-self.width // width)
+
+    def samples(self, row: int, column: int) -> Samples | None:
+        """All channels of one tile, (Y, X, C); None where the scanner left it out."""
+        parts = [plane.read(row, column) for plane in self.planes]
+        samples = [part for part in parts if part is not None]
+        if len(samples) < len(parts):
+            return None
+        return samples[0] if len(samples) == 1 else np.concatenate(samples, axis=2)
+
+    def tile(self, row: int, column: int) -> RGB:
+        """One tile, cut to the level; white where the scanner left it out."""
+        samples = self.samples(row, column)
+        if samples is not None:
+            return np.ascontiguousarray(self.convert(samples))
+        height, width = self.tile_shape
+        rows = min(height, self.height - row * height)
+        return np.full((rows, min(width, self.width - column * width), 3), 255, np.uint8)
+
+    def whole(self) -> RGB:
+        """All of a level that is known to be small."""
+        rows, columns = self.grid
+        return np.concatenate(
+            [
+                np.concatenate([self.tile(row, column) for column in range(columns)], axis=1)
+                for row in range(rows)
+            ]
+        )
 
 
 class SegmentedPlane:
@@ -94,46 +117,59 @@ class SegmentedPlane:
         self._columns = -(-page.imagewidth // self.tile_shape[1])
         self._per_plane = -(-page.imagelength // self.tile_shape[0]) * self._columns
         self._planes = page.samplesperpixel if page.planarconfig == 2 else 1
-        self._places = list(zip(frame.dataoffsets, frame.databytecounts, strict=False))
-        self._decode = page.decode
-        self._tables = {"jpegtables": frame.jpegtables, "jpegheader": page.jpegheader}
+        # As arrays: a slide may have a million tiles, and as many Python integers.
+        self._offsets = _places(frame.dataoffsets)
+        self._counts = _places(frame.databytecounts)
+        self._decode = _decoder(page, frame)
         self._file = file
-        self._check_places()
+        self.empty = not np.any(self._counts)
+        self._check_segments(page)
 
-    def _check_places(self) -> None:
-        if len(self._places) < self._planes * self._per_plane:
-            raise UnreadableImageError(
-                f"{len(self._places)} of {self._planes * self._per_plane} tiles are listed"
-            )
-        if max(offset + count for offset, count in self._places) > self._file.size:
+    def _check_segments(self, page: TiffPage) -> None:
+        listed, wanted = min(len(self._offsets), len(self._counts)), self._planes * self._per_plane
+        if listed < wanted:
+            raise UnreadableImageError(f"{listed} of {wanted} tiles are listed")
+        if int((self._offsets[:listed] + self._counts[:listed]).max()) > self._file.size:
             raise UnreadableImageError(
                 f"it ends after {self._file.size} bytes, before its last pixels"
+            )
+        samples = page.samplesperpixel if self._planes == 1 else 1
+        size = self.tile_shape[0] * self.tile_shape[1] * samples * max(1, page.bitspersample // 8)
+        if size > _LARGEST_SEGMENT:
+            raise UnsupportedImageError(
+                f"is compressed as one block of {size / 2**30:.0f} GB, which can only be decoded "
+                "as a whole. Save it as a tiled TIFF or OME-Zarr."
             )
 
     def read(self, row: int, column: int) -> Samples | None:
         """See `Plane`."""
         index = row * self._columns + column
-        parts = [self._segment(index + p * self._per_plane) for p in range(self._planes)]
+        if self._planes == 1:
+            return self._segment(index, row, column)
+        parts = [
+            self._segment(index + plane * self._per_plane, row, column)
+            for plane in range(self._planes)
+        ]
         samples = [part for part in parts if part is not None]
-        if len(samples) < len(parts):
-            return None
-        return samples[0] if len(samples) == 1 else np.concatenate(samples, axis=2)
+        return np.concatenate(samples, axis=2) if len(samples) == len(parts) else None
 
-    def _segment(self, index: int) -> Samples | None:
-        offset, count = self._places[index]
+    def _segment(self, index: int, row: int, column: int) -> Samples | None:
+        offset, count = int(self._offsets[index]), int(self._counts[index])
         if not (offset and count):
             return None
-        segment, where, _ = self._decode(self._file.read(offset, count), index, **self._tables)
+        segment = self._decode(self._file.read(offset, count), index)
         if segment is None:
             return None
-        y, x = where[2], where[3]
-        return np.asarray(segment)[0, : self._shape[0] - y, : self._shape[1] - x]
+        height, width = self._shape
+        y, x = row * self.tile_shape[0], column * self.tile_shape[1]
+        return segment[: height - y, : width - x]
 
 
 class ContiguousPlane:
     """Uncompressed rows without gaps, as most software writes them: one huge strip.
 
-    Read in bands of rows of about 4 MiB, because the strip would be the whole image.
+    Read in bands of rows of about 4 MiB, or in blocks where rows are very long: the strip
+    would be the whole image.
 
     Parameters
     ----------
@@ -145,6 +181,8 @@ class ContiguousPlane:
     file : PositionalFile
     """
 
+    empty = False
+
     def __init__(
         self, offset: int, shape: tuple[int, int, int], dtype: np.dtype[Any], file: PositionalFile
     ) -> None:
@@ -152,18 +190,43 @@ class ContiguousPlane:
         self._shape = shape
         self._dtype = dtype
         self._file = file
-        self._row_bytes = shape[1] * shape[2] * dtype.itemsize
-        self.tile_shape = (max(1, min(shape[0], _BAND_BYTES // self._row_bytes)), shape[1])
+        self._pixel_bytes = shape[2] * dtype.itemsize
+        self._row_bytes = shape[1] * self._pixel_bytes
+        band = max(1, min(shape[0], _BAND_BYTES // self._row_bytes))
+        self.tile_shape = (band, shape[1]) if shape[1] <= _WIDEST_BAND else _BLOCK
         if offset + shape[0] * self._row_bytes > file.size:
             raise UnreadableImageError(f"it ends after {file.size} bytes, before its last pixels")
 
     def read(self, row: int, column: int) -> Samples | None:
         """See `Plane`."""
-        y = row * self.tile_shape[0]
+        y, x = row * self.tile_shape[0], column * self.tile_shape[1]
         height = min(self.tile_shape[0], self._shape[0] - y)
-        data = self._file.read(self._offset + y * self._row_bytes, height * self._row_bytes)
-        samples = np.frombuffer(data, self._dtype).reshape(height, *self._shape[1:])
+        width = min(self.tile_shape[1], self._shape[1] - x)
+        start = self._offset + y * self._row_bytes + x * self._pixel_bytes
+        if width == self._shape[1]:
+            data = self._file.read(start, height * self._row_bytes)
+        else:
+            data = b"".join(
+                self._file.read(start + line * self._row_bytes, width * self._pixel_bytes)
+                for line in range(height)
+            )
+        samples = np.frombuffer(data, self._dtype).reshape(height, width, self._shape[2])
         return samples.astype(self._dtype.newbyteorder("="), copy=False)
+
+
+def _decoder(page: TiffPage, frame: Any) -> Decoder:
+    """What turns the bytes of a tile or strip, and its index, into samples (Y, X, C)."""
+    if page.compression in JPEG_2000 and page.shaped[-1] == 3 and page.dtype == np.uint8:
+        ycbcr = page.compression == COMPRESSION.APERIO_JP2000_YCBC
+        return lambda data, index: decode_jpeg2000(data, ycbcr)
+    decode = page.decode
+    tables = {"jpegtables": frame.jpegtables, "jpegheader": page.jpegheader}
+
+    def decode_segment(data: bytes, index: int) -> Samples | None:
+        segment = decode(data, index, **tables)[0]
+        return None if segment is None else np.asarray(segment)[0]
+
+    return decode_segment
 
 
 def page_plane(page: TiffPage, frame: Any, file: PositionalFile) -> list[Plane]:
@@ -186,53 +249,11 @@ def contiguous_channels(
     return [ContiguousPlane(offset + c * step, shape, dtype, file) for c in range(channels)]
 
 
+def _places(values: Any) -> npt.NDArray[np.int64]:
+    return np.atleast_1d(np.asarray(values, np.int64))
+
+
 def _stored_type(page: TiffPage) -> np.dtype[Any]:
     if page.dtype is None:
         raise UnsupportedImageError("has values of an unknown type. Save it as 8-bit RGB.")
     return page.dtype.newbyteorder(page.parent.byteorder)
-
-
-def converter(page: TiffPage, bits: int) -> Converter:
-    """How the samples of a page become RGB.
-
-    Parameters
-    ----------
-    page : TiffPage
-    bits : int
-        Significant bits per sample.
-
-    Raises
-    ------
-    UnsupportedImageError
-        For kinds of colour that are none of grey, palette, RGB, YCbCr and CMYK.
-    """
-    photometric = page.photometric
-    extra = tuple(int(kind) for kind in page.extrasamples)
-    if photometric == PHOTOMETRIC.PALETTE and page.colormap is not None:
-        palette = np.asarray(page.colormap)
-        return lambda samples: rgb_from_palette(samples, palette)
-    if photometric == PHOTOMETRIC.SEPARATED and page.samplesperpixel >= 4:
-        return lambda samples: rgb_from_cmyk(eight_bits(samples, bits))
-    if photometric == PHOTOMETRIC.MINISWHITE:
-        return lambda samples: 255 - rgb_from_samples(eight_bits(samples[:, :, :1], bits))
-    ycbcr = photometric == PHOTOMETRIC.YCBCR and page.compression not in _DECODED_TO_RGB
-    if ycbcr or page.compression == COMPRESSION.APERIO_JP2000_YCBC:
-        return lambda samples: rgb_from_ycbcr(eight_bits(samples, bits))
-    if photometric in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR):
-        return _with_alpha(extra, bits)
-    raise UnsupportedImageError(
-        f"has colours of the kind {getattr(photometric, 'name', photometric)}, which is not "
-        "understood. Save it as 8-bit RGB."
-    )
-
-
-def _with_alpha(extra: tuple[int, ...], bits: int) -> Converter:
-    """Grey or RGB, with or without alpha; channels of unknown meaning are left out."""
-    premultiplied = _ASSOCIATED_ALPHA in extra[:1]
-    ignored = len(extra) if extra[:1] == (_UNSPECIFIED_EXTRA,) else max(len(extra) - 1, 0)
-
-    def convert(samples: Samples) -> RGB:
-        kept = samples[:, :, : samples.shape[2] - ignored] if ignored else samples
-        return rgb_from_samples(eight_bits(kept, bits), premultiplied=premultiplied)
-
-    return convert

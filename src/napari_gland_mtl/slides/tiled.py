@@ -1,68 +1,26 @@
-"""Windows cut from files that are grids of tiles, with the last decoded tiles at hand.
+"""Windows cut from files that are grids of tiles, with the tiles that matter at hand.
 
-Decoding is what reading a slide costs, and windows rarely meet the file's tiles: without a
-cache, neighbouring windows decode every shared tile again. The cache is bounded in bytes, and
-decoding goes on in several threads at once; only the bookkeeping is locked.
+Windows rarely meet the file's tiles: without a cache, neighbouring windows decode every shared
+tile again. Decoding goes on in several threads at once; only the bookkeeping is locked.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from .rgb import RGB
-from .slide import Slide
+from .slide import Box, Slide
+from .tile_cache import AWAITED_BYTES, RECENT_BYTES, TileCache, TileUses
 
-CACHE_BYTES = 64 * 2**20
-
-
-class TileCache:
-    """The most recently used tiles, up to a number of bytes.
-
-    Parameters
-    ----------
-    capacity : int
-        Bytes. A single tile that is larger is kept alone, so that a file that is one huge
-        strip is not decoded for every window.
-    """
-
-    def __init__(self, capacity: int = CACHE_BYTES) -> None:
-        self._capacity = capacity
-        self._tiles: OrderedDict[Hashable, RGB] = OrderedDict()
-        self._bytes = 0
-        self._lock = Lock()
-
-    def get(self, key: Hashable, load: Callable[[], RGB]) -> RGB:
-        """The tile called `key`, from `load` unless it is here already."""
-        with self._lock:
-            tile = self._tiles.get(key)
-            if tile is not None:
-                self._tiles.move_to_end(key)
-                return tile
-        tile = load()
-        tile.setflags(write=False)
-        self._keep(key, tile)
-        return tile
-
-    def clear(self) -> None:
-        """Let go of all tiles."""
-        with self._lock:
-            self._tiles.clear()
-            self._bytes = 0
-
-    def _keep(self, key: Hashable, tile: RGB) -> None:
-        with self._lock:
-            if key in self._tiles:  # another thread was faster
-                return
-            self._tiles[key] = tile
-            self._bytes += tile.nbytes
-            while self._bytes > self._capacity and len(self._tiles) > 1:
-                self._bytes -= self._tiles.popitem(last=False)[1].nbytes
+_VIEW_SIDE = 512
+_WIDEST_CHUNK = 2048
+_CHUNK_BYTES = 32 * 2**20
 
 
 class TiledSlide(Slide):
@@ -70,39 +28,118 @@ class TiledSlide(Slide):
 
     Parameters
     ----------
-    cache_bytes : int
+    recent_bytes : int
         How many bytes of decoded tiles to keep.
+    awaited_bytes : int
+        How many bytes of decoded tiles to keep for windows that were announced.
     **properties
         As for `Slide`.
     """
 
-    def __init__(self, *, cache_bytes: int = CACHE_BYTES, **properties: Any) -> None:
+    # Tiles of windows that cut none are not kept, unless to make them costs more than decoding.
+    _keeps_whole_tiles = False
+
+    def __init__(
+        self,
+        *,
+        recent_bytes: int = RECENT_BYTES,
+        awaited_bytes: int = AWAITED_BYTES,
+        **properties: Any,
+    ) -> None:
         super().__init__(**properties)
-        self._cache = TileCache(cache_bytes)
+        self._cache = TileCache(recent_bytes, awaited_bytes)
+        self._pool: ThreadPoolExecutor | None = None
+        self._pool_lock = Lock()
 
     @abstractmethod
-    def _tile_shape(self, level: int) -> tuple[int, int]:
+    def tile_shape(self, level: int) -> tuple[int, int]:
         """Height and width of the tiles of a level."""
 
     @abstractmethod
     def _load_tile(self, level: int, row: int, column: int) -> RGB:
         """Decode one tile, (Y, X, 3), cut to the level's edge. Called from any thread."""
 
+    def announce(self, level: int, windows: Iterable[Box]) -> None:
+        """See `Slide.announce`."""
+        self._check_window(level, 0, 0, 1, 1)
+        self._cache.announce(TileUses(level, self._shapes[level], self.tile_shape(level), windows))
+
+    def chunk_shape(self, level: int) -> tuple[int, int]:
+        """Some whole tiles, about half a screen high and wide."""
+        height, width = self.tile_shape(level)
+        if width > _WIDEST_CHUNK:
+            # Strips as wide as the slide are decoded as a whole for any part of them: as many
+            # as the cache holds, so that the chunks beside this one find them there.
+            rows = max(1, min(_VIEW_SIDE, _CHUNK_BYTES // (3 * width)) // height)
+            return rows * height, 2 * _VIEW_SIDE
+        return _near(height, _VIEW_SIDE), _near(width, _VIEW_SIDE)
+
     def _read(self, level: int, y: int, x: int, height: int, width: int) -> RGB:
-        tile_height, tile_width = self._tile_shape(level)
+        (row, y_in_tile), (column, x_in_tile) = (
+            divmod(start, size) for start, size in zip((y, x), self.tile_shape(level), strict=True)
+        )
+        if y_in_tile == x_in_tile == 0 and self._cut_tile(level, row, column) == (height, width):
+            return self._tile(level, row, column, passing=not self._keeps_whole_tiles)
         window = np.empty((height, width, 3), np.uint8)
-        for row in range(y // tile_height, (y + height - 1) // tile_height + 1):
-            for column in range(x // tile_width, (x + width - 1) // tile_width + 1):
-                tile = self._tile(level, row, column)
-                _paste(window, y, x, tile, row * tile_height, column * tile_width)
+        self._read_into(level, y, x, window)
         return window
 
-    def _tile(self, level: int, row: int, column: int) -> RGB:
-        return self._cache.get((level, row, column), lambda: self._load_tile(level, row, column))
+    def _read_into(self, level: int, y: int, x: int, out: RGB) -> None:
+        tile_height, tile_width = self.tile_shape(level)
+        rows = range(y // tile_height, (y + out.shape[0] - 1) // tile_height + 1)
+        columns = range(x // tile_width, (x + out.shape[1] - 1) // tile_width + 1)
+        passing = not self._keeps_whole_tiles and self._is_whole(level, y, x, *out.shape[:2])
+
+        def paste(place: tuple[int, int]) -> None:
+            row, column = place
+            tile = self._tile(level, row, column, passing)
+            _paste(out, y, x, tile, row * tile_height, column * tile_width)
+
+        places = [(row, column) for row in rows for column in columns]
+        if self.threads > 1 and len(places) > 1:
+            for _ in self._threads().map(paste, places):
+                pass
+        else:
+            for place in places:
+                paste(place)
+
+    def _is_whole(self, level: int, y: int, x: int, height: int, width: int) -> bool:
+        """Whether a window cuts no tile: then whoever reads it goes along the tiles."""
+        ends = zip((y + height, x + width), self._shapes[level], strict=True)
+        tile = self.tile_shape(level)
+        return all(start % size == 0 for start, size in zip((y, x), tile, strict=True)) and all(
+            end % size == 0 or end == full for (end, full), size in zip(ends, tile, strict=True)
+        )
+
+    def _cut_tile(self, level: int, row: int, column: int) -> tuple[int, int]:
+        """Height and width of a tile without what lies beyond the level's edge."""
+        height, width = self.tile_shape(level)
+        full_height, full_width = self._shapes[level]
+        return min(height, full_height - row * height), min(width, full_width - column * width)
+
+    def _tile(self, level: int, row: int, column: int, passing: bool) -> RGB:
+        key = (level, row, column)
+        return self._cache.get(key, lambda: self._load_tile(*key), passing)
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._pool_lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="decode")
+            return self._pool
 
     def close(self) -> None:
         """Let go of the decoded tiles."""
+        super().close()
         self._cache.clear()
+        with self._pool_lock:
+            if self._pool is not None:
+                self._pool.shutdown(wait=False)
+                self._pool = None
+
+
+def _near(size: int, wanted: int) -> int:
+    """The multiple of `size` that is nearest to `wanted`."""
+    return max(1, round(wanted / size)) * size
 
 
 def _paste(window: RGB, y: int, x: int, tile: RGB, tile_y: int, tile_x: int) -> None:

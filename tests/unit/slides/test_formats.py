@@ -34,7 +34,7 @@ def test_files_that_are_no_images_get_one_line(tmp_path, name, content, complain
 def test_missing_files_and_plain_folders_get_one_line(tmp_path):
     with pytest.raises(UnreadableImageError, match="There is no file"):
         open_slide(tmp_path / "missing.tif")
-    with pytest.raises(UnreadableImageError, match="a folder, and no OME-Zarr"):
+    with pytest.raises(UnreadableImageError, match="a folder, and neither an OME-Zarr"):
         open_slide(tmp_path)
     file = tmp_path / "file"
     file.write_text("x")
@@ -79,8 +79,12 @@ def test_windows_must_lie_inside(tmp_path, window):
         ("a.b.tif", "a.b"),
         ("a.ome.zarr", "a"),
         ("a.svs", "a"),
+        ("a.NDPI", "a"),
+        ("a.mrxs", "a"),
+        ("a.qptiff", "a"),
         ("a.jpeg", "a"),
         ("a.czi", "a"),
+        ("a.xyz", "a"),
     ],
 )
 def test_names_lose_their_endings(name, stem):
@@ -89,6 +93,26 @@ def test_names_lose_their_endings(name, stem):
 
 def test_paths_are_told_by_their_ending():
     assert is_slide_path("A.TIF")
+    assert all(is_slide_path(f"a.{ending}") for ending in ("svs", "ndpi", "scn", "bif", "mrxs"))
     assert is_slide_path("a.ome.zarr")
     assert not is_slide_path("a.csv")
     assert not is_slide_path("tif")
+
+
+def test_threads_change_speed_and_no_pixels(tmp_path, slide_files):
+    image = slide_files.smooth(200, 300)
+    path = slide_files.svs(tmp_path / "a.svs", image)
+    with open_slide(path) as one, open_slide(path, threads=3) as three:
+        assert (one.threads, three.threads) == (1, 3)
+        assert np.array_equal(one.read(), three.read())
+
+
+def test_damage_is_looked_for_where_that_is_cheap(tmp_path):
+    path = tmp_path / "field.png"
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    with open_slide(path) as slide:
+        slide.check()
+    path.write_bytes(path.read_bytes()[:6000])
+    with open_slide(path) as slide, pytest.raises(UnreadableImageError, match="damaged"):
+        slide.check()

@@ -106,12 +106,29 @@ def test_the_single_image_of_a_converted_file_is_found(tmp_path):
         open_slide(tmp_path / "a.zarr")
 
 
-def test_plates_and_bare_arrays_are_refused(tmp_path):
+def test_plates_are_refused(tmp_path):
     zarr.create_group(tmp_path / "p.zarr", attributes={"ome": {"version": "0.5", "plate": {}}})
-    zarr.create_array(tmp_path / "b.zarr", data=RGB)
     with pytest.raises(UnsupportedImageError, match="is a plate"):
         open_slide(tmp_path / "p.zarr")
-    with pytest.raises(UnsupportedImageError, match="bare zarr array"):
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("axes", ["yxc", "cyx", "yx"])
+def test_bare_arrays_open_with_a_warning(tmp_path, axes, zarr_format):
+    image = {"yxc": RGB, "cyx": np.moveaxis(RGB, 2, 0), "yx": RGB[:, :, 0]}[axes]
+    zarr.create_array(tmp_path / "b.zarr", data=image, zarr_format=zarr_format)
+    with open_slide(tmp_path / "b.zarr") as slide:
+        expected = RGB if axes != "yx" else np.repeat(RGB[:, :, :1], 3, axis=2)
+        assert np.array_equal(slide.read(), expected)
+        assert (slide.format, slide.mpp) == ("zarr", None)
+        assert f"({', '.join(axes.upper())})" in slide.mpp_note
+        assert "pixel size is unknown" in slide.mpp_note
+
+
+@pytest.mark.parametrize("shape", [(9,), (9, 9, 9), (2, 3, 9, 9)])
+def test_bare_arrays_that_are_no_images_are_refused(tmp_path, shape):
+    zarr.create_array(tmp_path / "b.zarr", data=np.zeros(shape, np.uint8))
+    with pytest.raises(UnsupportedImageError, match="bare zarr array of shape"):
         open_slide(tmp_path / "b.zarr")
 
 
