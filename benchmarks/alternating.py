@@ -35,3 +35,10 @@ def verdict(what: str, share: float, bar: float) -> int:
     word = "held" if held else "MISSED"
     print(f"{what}: {share:.1%} (bar: at most {bar:.0%}, {word})")
     return 0 if held else 1
+
+
+def at_least(what: str, ratio: float, bar: float) -> int:
+    """Print a ratio against the smallest that is accepted; returns an exit code."""
+    held = ratio >= bar
+    print(f"{what}: {ratio:.2f} (bar: at least {bar:g}, {'held' if held else 'MISSED'})")
+    return 0 if held else 1

@@ -95,6 +95,18 @@ class RegionHierarchy(BaseModel):
             )
         return self
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both have the same regions and roles, whatever was derived from them since."""
+        # pydantic compares cached properties, too, and an array of them has no truth value.
+        return isinstance(other, RegionHierarchy) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> tuple[object, ...]:
+        return self.regions, self.gland, self.background
+
     def _ancestors(self, name: str) -> list[str]:
         """The region itself, its parent, and so on up to the root."""
         parents = {region.name: region.parent for region in self.regions}

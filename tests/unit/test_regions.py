@@ -129,3 +129,13 @@ def test_other_arrays_are_refused_with_what_they_are(labels, message):
 
 def test_the_default_colours_differ():
     assert len({region.color for region in GLAND_REGIONS.regions}) == len(GLAND_REGIONS)
+
+
+def test_hierarchies_are_compared_by_their_regions_whatever_was_derived():
+    again = RegionHierarchy.model_validate(GLAND_REGIONS.model_dump())
+    assert again.assignments.shape == GLAND_REGIONS.assignments.shape
+    assert again == GLAND_REGIONS
+    assert hash(again) == hash(GLAND_REGIONS)
+    other = RegionHierarchy(regions=GLAND_REGIONS.regions, background="stroma", gland="lumen")
+    assert other != GLAND_REGIONS
+    assert GLAND_REGIONS != "gland regions"

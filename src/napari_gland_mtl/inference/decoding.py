@@ -15,11 +15,11 @@ import numpy as np
 from pydantic import Field
 
 from ..errors import InvalidInputError
-from ..metrics.components import instances_from_mask
-from ..metrics.topology import containers, count_violations
+from ..metrics.components import pieces_as_runs
+from ..metrics.topology import any_of, containers, count_violations, stray_contained
 from ..regions import GLAND_REGIONS, NOT_ANNOTATED, RegionHierarchy
 from ..segmentation import TopologyViolations
-from .repair import close_glands, outside_code, repair
+from .repair import close_glands, outside_code, repair, withdraw_contents
 from .separation import SeparationConfig, drop_small, separate_glands
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from ..metrics.components import Mask
 
-    Probabilities = npt.NDArray[np.floating]
+    Probabilities = npt.NDArray[np.floating | np.uint8]
+    GlandProbability = npt.NDArray[np.floating]
     Regions = npt.NDArray[np.uint8]
     Instances = npt.NDArray[np.int32]
 
@@ -81,8 +82,9 @@ def decode(
 
     Parameters
     ----------
-    probabilities : ndarray of float, (A, Y, X)
-        Probability of each valid assignment, in the order of the hierarchy's codes.
+    probabilities : ndarray of float or uint8, (A, Y, X)
+        Probability of each valid assignment, in the order of the hierarchy's codes: 0 .. 1, or
+        0 .. 255 as whole numbers.
     hierarchy : RegionHierarchy
     mpp : float
         Micrometres per pixel of `probabilities`.
@@ -105,18 +107,64 @@ def decode(
     raw = most_probable(probabilities, range(1, len(hierarchy) + 1))
     if analysed is not None:
         raw[~analysed] = NOT_ANNOTATED
-    gland_probability = probabilities[[code - 1 for code in hierarchy.gland_codes]].sum(axis=0)
-    glands = separate_glands(gland_probability, mpp, config, analysed)
-    close_glands(glands, raw == NOT_ANNOTATED)
-    regions = _paint(raw, glands, probabilities, hierarchy)
-    regions, glands = repair(regions, glands, hierarchy)
-    _drop_small_contents(regions, config.min_lumen_area_um2 / mpp**2, hierarchy)
+    certainty = gland_probability(probabilities, hierarchy)
+    glands = separate_glands(certainty, mpp, config, analysed)
+    regions, glands = finish_glands(raw, glands, probabilities, hierarchy, mpp, config)
     return Decoded(
         regions=regions,
-        glands=drop_small(glands, 1),
+        glands=glands,
         violations_raw=count_violations(raw, None, hierarchy),
         violations=count_violations(regions, glands, hierarchy),
     )
+
+
+def finish_glands(
+    raw: Regions,
+    glands: Instances,
+    probabilities: Probabilities,
+    hierarchy: RegionHierarchy,
+    mpp: float,
+    config: DecodingConfig,
+) -> tuple[Regions, Instances]:
+    """From separated glands to labels that respect the topology.
+
+    Parameters
+    ----------
+    raw : ndarray of uint8, (Y, X)
+        Most probable codes, 0 where nothing was analysed.
+    glands : ndarray of int32, (Y, X)
+        As `separate_glands` gives them; changed in place.
+    probabilities, hierarchy, mpp, config
+        As for `decode`.
+
+    Returns
+    -------
+    regions : ndarray of uint8, (Y, X)
+    glands : ndarray of int32, (Y, X)
+        Instances 1 .. n, exactly on the gland codes of `regions`.
+    """
+    close_glands(glands, raw == NOT_ANNOTATED)
+    regions = _paint(raw, glands, probabilities, hierarchy)
+    regions, glands = _repaired(regions, glands, hierarchy)
+    _drop_small_contents(regions, config.min_lumen_area_um2 / mpp**2, hierarchy)
+    return regions, drop_small(glands, 1)
+
+
+def gland_probability(
+    probabilities: Probabilities, hierarchy: RegionHierarchy = GLAND_REGIONS
+) -> GlandProbability:
+    """Probability of lying in a gland, 0 .. 1: the sum over the gland codes, (Y, X)."""
+    layers = [probabilities[code - 1] for code in hierarchy.gland_codes]
+    if probabilities.dtype == np.uint8:
+        whole = np.zeros(probabilities.shape[1:], dtype=np.uint16)
+        for layer in layers:
+            whole += layer
+        return whole / np.float32(255)
+    total = layers[0].copy()
+    for layer in layers[1:]:
+        total += layer
+    certainty: GlandProbability = total
+    return certainty
 
 
 def most_probable(probabilities: Probabilities, codes: range | tuple[int, ...]) -> Regions:
@@ -136,11 +184,30 @@ def _paint(
 ) -> Regions:
     """Gland codes exactly on the instances; a line of the gland region between two of them."""
     regions = raw.copy()
-    regions[hierarchy.is_gland(raw)] = outside_code(hierarchy)
-    inside = glands > 0
-    regions[inside] = most_probable(probabilities, hierarchy.gland_codes)[inside]
-    regions[inside & _beside_another(glands)] = hierarchy.code(hierarchy.gland)
+    regions[any_of(raw, hierarchy.gland_codes)] = outside_code(hierarchy)
+    np.copyto(regions, most_probable(probabilities, hierarchy.gland_codes), where=glands > 0)
+    regions[_beside_another(glands)] = hierarchy.code(hierarchy.gland)
     return regions
+
+
+def _repaired(
+    regions: Regions, glands: Instances, hierarchy: RegionHierarchy
+) -> tuple[Regions, Instances]:
+    """`repair`, without those of its steps that have nothing to do here.
+
+    Where no other region contains anything, nothing is taken from the outline of a gland:
+    each stays connected and closed, and covers its gland codes exactly.
+    """
+    inside = set(hierarchy.gland_codes)
+    if any(code not in inside for code in containers(hierarchy)):
+        return repair(regions, glands, hierarchy)
+    stray = stray_contained(regions, glands, hierarchy)
+    if stray.any():
+        regions[stray] = outside_code(hierarchy)
+        glands[stray] = 0
+    for container in containers(hierarchy):
+        withdraw_contents(regions, container, hierarchy)
+    return regions, glands
 
 
 def _beside_another(glands: Instances) -> Mask:
@@ -164,11 +231,10 @@ def _drop_small_contents(regions: Regions, min_pixels: float, hierarchy: RegionH
     inside = set(hierarchy.gland_codes)
     for container in reversed([code for code in containers(hierarchy) if code in inside]):
         for region in _children(container, hierarchy):
-            extent = np.concatenate(([False], hierarchy.assignments[:, region - 1]))[regions]
-            clumps = instances_from_mask(extent)
-            small = np.bincount(clumps.ravel(), minlength=1) < min_pixels
-            small[0] = False
-            regions[small[clumps]] = container
+            codes = np.flatnonzero(hierarchy.assignments[:, region - 1]) + 1
+            clumps, _, area = pieces_as_runs(any_of(regions, codes))
+            small = clumps.where(area[clumps.value] < min_pixels)
+            regions[small.paint(regions.shape, np.bool_)] = container
 
 
 def _children(container: int, hierarchy: RegionHierarchy) -> list[int]:
@@ -191,7 +257,7 @@ def _check(
         )
     if not np.isfinite(mpp) or mpp <= 0:
         raise InvalidInputError(f"The pixel size must be a positive number of um, got {mpp}.")
-    if not np.isfinite(probabilities).all():
+    if probabilities.dtype != np.uint8 and not np.isfinite(probabilities).all():
         raise InvalidInputError(
             "The probabilities hold values that are not finite; the network or its input is broken."
         )

@@ -7,7 +7,6 @@ alone; the class probability comes from the network's class activation map.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,12 @@ import numpy as np
 
 from ..errors import InvalidInputError
 from ..metrics.components import check_instances, check_same_shape, compact_labels
-from ..metrics.topology import beside
+from ..metrics.runs import Runs, encode
+from ..metrics.topology import any_of, beside
 from ..regions import GLAND_REGIONS, NOT_ANNOTATED, RegionHierarchy
 from ..segmentation import GlandTable
+from .distances import outside_distances
+from .shapes import convex_areas, perimeters
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from ..metrics.components import Labels, Mask
 
     Values = npt.NDArray[np.float64]
+    Index = npt.NDArray[np.int64]
     Instances = npt.NDArray[np.int32]
 
 BASE_COLUMNS = (
@@ -100,25 +103,28 @@ def measure_glands(
         raise InvalidInputError(f"The pixel size must be a positive number of um, got {mpp}.")
     instances, names = compact_labels(glands)
     number = len(names) - 1
-    contained = hierarchy.is_gland(regions) & (regions != hierarchy.code(hierarchy.gland))
-    area = np.bincount(instances.ravel(), minlength=number + 1)[1:]
+    runs = encode(instances)
+    runs = runs.where(runs.value > 0)
+    contained = any_of(regions, set(hierarchy.gland_codes) - {hierarchy.code(hierarchy.gland)})
+    area = np.bincount(runs.value, runs.length, minlength=number + 1)[1:].astype(np.int64)
     lumen = np.bincount(instances[contained], minlength=number + 1)[1:]
-    shape = _shape(instances, number)
+    y, x = _centroids(runs, area, origin)
     table: GlandTable = {
         "label": names[1:].astype(np.int32),
-        "y_um": (shape["centroid-0"] + origin[0]) * mpp,
-        "x_um": (shape["centroid-1"] + origin[1]) * mpp,
+        "y_um": y * mpp,
+        "x_um": x * mpp,
         "area_um2": area * mpp**2,
-        "perimeter_um": shape["perimeter"] * mpp,
+        "perimeter_um": perimeters(instances, number) * mpp,
         "lumen_area_um2": lumen * mpp**2,
         "lumen_to_gland_ratio": lumen / area,
         "epithelial_thickness_um": epithelial_thickness(instances, contained) * mpp,
-        "solidity": np.clip(shape["solidity"], 0.0, 1.0),
+        "solidity": area / convex_areas(runs, number),
         "touches_border": _touches_border(instances, number, regions == NOT_ANNOTATED),
     }
     if class_map is not None:
-        probability = class_probabilities(instances, class_map, class_map_stride)
-        _check_classes(classes, probability.shape[1])
+        activations = mean_activations(runs, number, class_map, class_map_stride)
+        _check_classes(classes, activations.shape[1])
+        probability = softmax_rows(activations)
         for k, name in enumerate(classes):
             table[f"{name}_probability"] = probability[:, k]
     return table
@@ -144,33 +150,42 @@ def epithelial_thickness(instances: Instances, contained: Mask) -> Values:
     ndarray of float64, (n,)
         NaN for glands without lumen or without an outside within the image.
     """
-    from scipy import ndimage
-
-    boxes = ndimage.find_objects(instances) if instances.size else []
-    thickness = np.full(len(boxes), np.nan)
-    for index, (rows, columns) in enumerate(boxes):
-        around = (
-            slice(max(rows.start - 1, 0), rows.stop + 1),
-            slice(max(columns.start - 1, 0), columns.stop + 1),
-        )
-        gland = instances[around] == index + 1
-        lumen = gland & contained[around]
-        edge = lumen & beside(gland & ~lumen)
-        if edge.any() and not gland.all():
-            distance = ndimage.distance_transform_edt(gland)
-            thickness[index] = distance[edge].mean() - 1
+    number = int(instances.max(initial=0))
+    y, x = _lumen_edges(instances, contained)
+    owner = instances[y, x]
+    count = np.bincount(owner, minlength=number + 1)[1:]
+    total = np.bincount(owner, outside_distances(instances, y, x), minlength=number + 1)[1:]
+    thickness = np.full(number, np.nan)
+    known = (count > 0) & np.isfinite(total)
+    thickness[known] = total[known] / count[known] - 1
     return thickness
 
 
-def class_probabilities(
-    instances: Instances, class_map: npt.NDArray[np.floating], stride: float
+def _lumen_edges(instances: Instances, contained: Mask) -> tuple[Index, Index]:
+    """Lumen pixels with a 4-neighbour in the epithelium of the same gland, row by row."""
+    epithelium = (instances > 0) & ~contained
+    candidates = np.flatnonzero(contained & (instances > 0) & beside(epithelium))
+    width = instances.shape[1]
+    y, x = np.divmod(candidates, width)
+    owner = np.pad(np.where(epithelium, instances, 0), 1)
+    own = instances[y, x]
+    edge = np.zeros(len(y), dtype=bool)
+    for dy, dx in ((0, 1), (1, 0), (1, 2), (2, 1)):
+        edge |= owner[y + dy, x + dx] == own
+    return y[edge], x[edge]
+
+
+def mean_activations(
+    runs: Runs, number: int, class_map: npt.NDArray[np.floating], stride: float
 ) -> Values:
-    """Softmax of the class activations averaged over the pixels of each gland.
+    """Class activations averaged over the pixels of each object.
 
     Parameters
     ----------
-    instances : ndarray of int32, (Y, X)
-        Glands 1 .. n.
+    runs : Runs
+        Of the objects 1 .. n.
+    number : int
+        n.
     class_map : ndarray of float, (K, h, w)
         Activations; the cell of pixel (y, x) is (y / stride, x / stride), rounded down.
     stride : float
@@ -179,7 +194,6 @@ def class_probabilities(
     Returns
     -------
     ndarray of float64, (n, K)
-        Rows sum to 1.
     """
     if class_map.ndim != 3 or 0 in class_map.shape:
         raise InvalidInputError(
@@ -188,42 +202,55 @@ def class_probabilities(
     if not np.isfinite(stride) or stride <= 0:
         raise InvalidInputError(f"The stride of the class map must be positive, got {stride}.")
     _, height, width = class_map.shape
-    y, x = np.nonzero(instances)
-    rows = np.minimum((y / stride).astype(np.int64), height - 1)
-    columns = np.minimum((x / stride).astype(np.int64), width - 1)
-    number = int(instances.max(initial=0))
-    gland, cells = instances[y, x], rows * width + columns
-    pixels = np.bincount(gland, minlength=number + 1)[1:]
+    columns = np.arange(int(runs.stop.max(initial=0)))
+    columns = np.minimum((columns / stride).astype(np.int64), width - 1)
+    begins = np.searchsorted(columns, np.arange(width + 1))  # the first pixel of each cell
+    first = columns[runs.start]
+    pieces = columns[runs.stop - 1] - first + 1
+    run = np.repeat(np.arange(runs.size), pieces)
+    column = np.arange(len(run)) - np.repeat(np.cumsum(pieces) - pieces, pieces) + first[run]
+    pixels = np.minimum(runs.stop[run], begins[column + 1]) - np.maximum(
+        runs.start[run], begins[column]
+    )
+    row = np.minimum((runs.y[run] / stride).astype(np.int64), height - 1)
+    owner = runs.value[run]
     sums = [
-        np.bincount(gland, layer.ravel().astype(np.float64)[cells], minlength=number + 1)[1:]
+        np.bincount(owner, pixels * layer[row, column].astype(np.float64), minlength=number + 1)[1:]
         for layer in class_map
     ]
-    mean = np.stack(sums, axis=1) / pixels[:, None]
-    exponentials = np.exp(mean - mean.max(axis=1, keepdims=True))
+    area = np.bincount(owner, pixels, minlength=number + 1)[1:]
+    mean: Values = np.stack(sums, axis=1) / area[:, None]
+    return mean
+
+
+def softmax_rows(activations: Values) -> Values:
+    """Softmax of each row, (n, K)."""
+    exponentials = np.exp(activations - activations.max(axis=1, keepdims=True))
     probability: Values = exponentials / exponentials.sum(axis=1, keepdims=True)
     return probability
 
 
-def _shape(instances: Instances, number: int) -> dict[str, Values]:
-    from skimage.measure import regionprops_table
+def _centroids(runs: Runs, area: Index, origin: tuple[float, float]) -> tuple[Values, Values]:
+    """Mean y and x of the pixels of each object, counted from the image's first pixel.
 
-    properties = ("centroid", "perimeter", "solidity")
-    if number == 0:
-        keys = ("centroid-0", "centroid-1", "perimeter", "solidity")
-        return {key: np.zeros(0) for key in keys}
-    with warnings.catch_warnings():
-        # Glands of a pixel's width have no convex hull with an area; solidity is then 1.
-        warnings.simplefilter("ignore")
-        table = regionprops_table(instances, properties=properties)
-    table["solidity"] = np.nan_to_num(table["solidity"], nan=1.0, posinf=1.0)
-    return dict(table)
+    Sums of whole numbers are exact, so that it does not matter where the cut-out begins.
+    """
+    count = len(area) + 1
+    y = runs.y * runs.length
+    x = (runs.start.astype(np.int64) + runs.stop - 1) * runs.length / 2
+    sums = (np.bincount(runs.value, values, minlength=count)[1:] for values in (y, x))
+    rows, columns = (
+        (total + start * area) / area for total, start in zip(sums, origin, strict=True)
+    )
+    return rows, columns
 
 
 def _touches_border(instances: Instances, number: int, unknown: Mask) -> npt.NDArray[np.bool_]:
     touches = np.zeros(number + 1, dtype=bool)
     for edge in (instances[:1], instances[-1:], instances[:, :1], instances[:, -1:]):
         touches[edge] = True
-    touches[instances[beside(unknown)]] = True
+    if unknown.any():
+        touches[instances[beside(unknown)]] = True
     return touches[1:]
 
 

@@ -8,56 +8,37 @@ averaged as probabilities, so that what is averaged is a distribution over valid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from ..errors import InvalidInputError
-from ..losses.region_probabilities import log_assignment_probabilities
 from ..network import GlandNetwork
-from .tiling import Tile, Window, pad_mirrored, plan_tiles, round_up
+from .batches import Float32Array, PredictedTile, UInt8Array, cut_cores, first_windows, windows_in
+from .engine import Engine, EngineChoice, EngineName, PrecisionName, build_engine, check_choice
+from .reading import STALL_S, FailedTile, PixelSource, ReadAhead, ReadTile, Waiting, read_window
+from .tiling import Tile, Window, plan_tiles, round_up
+from .transfer import ALL_FLIPS, NO_FLIP, Batch, Conveyor
 
-Float32Array = npt.NDArray[np.float32]
+__all__ = [
+    "MIN_SIDE",
+    "FailedTile",
+    "Float32Array",
+    "PixelSource",
+    "PredictedTile",
+    "Predictor",
+    "UInt8Array",
+    "Waiting",
+]
+
+_Item = TypeVar("_Item")
 
 MIN_SIDE = 32
 """Smallest image side in px at the network's scale; below, there is no tissue to speak of."""
-
-NO_FLIP: tuple[tuple[int, ...], ...] = ((),)
-ALL_FLIPS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))
-
-
-class PixelSource(Protocol):
-    """An image at the network's um/px: an array in a test, a scaled slide in earnest."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width."""
-
-    def read(self, window: Window) -> npt.NDArray[np.uint8]:
-        """Pixels of a window inside the image, (Y, X, 3)."""
-
-
-@dataclass(frozen=True)
-class PredictedTile:
-    """What the network says of one tile.
-
-    Attributes
-    ----------
-    tile : Tile
-    probabilities : ndarray of float32, (A, h, w)
-        Of the valid assignments in the order of the region codes; `tile.core` in size.
-    class_map : ndarray of float32, (K, h / stride, w / stride)
-        Class activations of `tile.core`.
-    """
-
-    tile: Tile
-    probabilities: Float32Array
-    class_map: Float32Array
 
 
 class Predictor:
@@ -66,7 +47,7 @@ class Predictor:
     Parameters
     ----------
     network : GlandNetwork
-        Moved to `device` and set to evaluation.
+        Copied at the first tile, and left as it is: it may be in training.
     device : torch.device or str
     tile_size : int
         Side of a tile in network px, a multiple of the network's stride. The network sees the
@@ -75,6 +56,33 @@ class Predictor:
         Windows per pass. Halved for good whenever the device runs out of memory.
     flips : bool
         Average over the four flips of each window; four times the work.
+    engine : str
+        ``torch``, ``openvino`` (CPU; an extra), or ``auto``: OpenVINO on a CPU if it is
+        installed and the work is long enough.
+    precision : str
+        ``float32``, ``float16`` (CUDA), ``bfloat16`` (on a CPU used only if it is faster there
+        and gives the same labels), or ``auto``: float16 on CUDA, else float32.
+    compiled : bool
+        Fuse the network with ``torch.compile``; needs a compiler and about a minute.
+    expected_tiles : int, optional
+        How many tiles the whole work has, by which ``auto`` chooses the engine. By default
+        those of the first call.
+
+    Attributes
+    ----------
+    stride, halo : int
+        In network px.
+    stage_seconds : dict of float
+        Seconds by the clock so far: ``read`` (waiting for pixels), ``network``, ``other``
+        (starting the engine, cutting tiles out). What the caller does with a tile counts for
+        none of them.
+
+    Raises
+    ------
+    MissingExtraError
+        If OpenVINO is asked for and not installed.
+    InvalidInputError
+        If the engine or the precision does not exist, or not on that device.
     """
 
     def __init__(
@@ -84,15 +92,39 @@ class Predictor:
         tile_size: int = 512,
         batch_size: int = 1,
         flips: bool = False,
+        engine: EngineName = "auto",
+        precision: PrecisionName = "auto",
+        compiled: bool = False,
+        expected_tiles: int | None = None,
     ) -> None:
         self.device = torch.device(device)
-        # The layout of the weights is left alone: this may be a network in training.
-        self.network = network.eval().to(self.device)
+        self._choice = EngineChoice(engine, precision, compiled)
+        check_choice(self._choice, self.device)
+        self._network = network
+        self._built: Engine | None = None
+        self._conveyors: dict[bool, Conveyor] = {}
+        self._expected_tiles = expected_tiles
         self.tile_size = tile_size
         self.batch_size = batch_size
         self.flips = ALL_FLIPS if flips else NO_FLIP
         self.stride = network.stride
         self.halo = round_up(network.receptive_radius, self.stride)
+        self.stage_seconds = {"read": 0.0, "network": 0.0, "other": 0.0}
+
+    @property
+    def engine(self) -> str:
+        """As asked for; from the first tile on, the engine that runs."""
+        return self._choice.engine if self._built is None else self._built.name
+
+    @property
+    def precision(self) -> str:
+        """As asked for; from the first tile on, what is computed with."""
+        return self._choice.precision if self._built is None else self._built.precision
+
+    @property
+    def built_engine(self) -> Engine | None:
+        """What runs the network; None before the first tile."""
+        return self._built
 
     def plan(self, shape: tuple[int, int], region: Window | None = None) -> list[Tile]:
         """Tiles for an image, or for the aligned surroundings of a region of it.
@@ -123,37 +155,80 @@ class Predictor:
     def predict(
         self,
         source: PixelSource,
-        tiles: list[Tile],
+        tiles: Sequence[Tile],
         stopped: Callable[[], bool] = lambda: False,
     ) -> Iterator[PredictedTile]:
-        """Predict tiles in order, a batch at a time.
+        """Predict tiles in order, a batch at a time; the probabilities are float32.
 
         Parameters
         ----------
         source : PixelSource
             The image at the network's um/px.
-        tiles : list of Tile
+        tiles : sequence of Tile
             From :meth:`plan`, with the shape of `source`.
         stopped : callable
-            Asked before every pass; after it says yes no further tile comes.
+            Asked before every pass; after it says yes nothing new is begun.
+
+        Raises
+        ------
+        InvalidInputError
+            If the device has too little memory for a single window.
+        UnreadableImageError
+            If a window cannot be read.
+        """
+        run = _Run(self, len(tiles), stopped, rounded=False)
+        for result in run.results(_read_each(source, tiles, stopped)):
+            if isinstance(result, PredictedTile):
+                yield result
+
+    def stream(
+        self,
+        source: PixelSource,
+        tiles: Sequence[Tile],
+        stopped: Callable[[], bool] = lambda: False,
+        readers: int = 2,
+        stall_s: float = STALL_S,
+    ) -> Iterator[PredictedTile | FailedTile | Waiting]:
+        """Predict tiles in order while the next ones are read; the probabilities are uint8.
+
+        Parameters
+        ----------
+        source : PixelSource
+            The image at the network's um/px; read from several threads.
+        tiles : sequence of Tile
+            From :meth:`plan`, with the shape of `source`.
+        stopped : callable
+            Asked before every pass and while waiting for pixels; after it says yes nothing new
+            is begun.
+        readers : int
+            Threads that read.
+        stall_s : float
+            After so many seconds without pixels `Waiting` is given, and again after as many.
+
+        Yields
+        ------
+        PredictedTile, FailedTile or Waiting
+            A tile that cannot be read is given as `FailedTile`, in its place.
 
         Raises
         ------
         InvalidInputError
             If the device has too little memory for a single window.
         """
-        position = 0
-        while position < len(tiles) and not stopped():
-            batch = tiles[position : position + self.batch_size]
-            try:
-                results = self._predict_batch(source, batch, stopped)
-            except torch.OutOfMemoryError:
-                self._halve_batch()
-                continue
-            if results is None:
-                return
-            yield from results
-            position += len(batch)
+        ahead = readers + 2 * self.batch_size
+        run = _Run(self, len(tiles), stopped, rounded=True)
+        with ReadAhead(source, tiles, readers, ahead, stall_s, stopped) as reading:
+            yield from run.results(reading)
+
+    def _conveyor(self, rounded: bool, count: int, sample: UInt8Array) -> Conveyor:
+        """The way to the engine, which is made ready when the first pixels are at hand."""
+        if self._built is None:
+            pixels = sample.shape[0] * sample.shape[1] * len(self.flips)
+            pixels *= self._expected_tiles or count
+            self._built = build_engine(self._network, self.device, self._choice, pixels, sample)
+        if rounded not in self._conveyors:
+            self._conveyors[rounded] = Conveyor(self._built, self.flips, rounded)
+        return self._conveyors[rounded]
 
     def _halve_batch(self) -> None:
         if self.batch_size == 1:
@@ -166,46 +241,104 @@ class Predictor:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    @torch.inference_mode()
-    def _predict_batch(
-        self, source: PixelSource, batch: list[Tile], stopped: Callable[[], bool]
-    ) -> list[PredictedTile] | None:
-        """Results of one batch; None if it was stopped between its flips."""
-        pixels = np.stack([self._read(source, tile.window) for tile in batch])
-        # Channels last, as the pixels come, is what makes convolutions fast.
-        images = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)
-        probabilities, class_map = self._pass(images, self.flips[0])
-        for flip in self.flips[1:]:
-            if stopped():
-                return None
-            more_probabilities, more_class_map = self._pass(images, flip)
-            probabilities += more_probabilities
-            class_map += more_class_map
-        probabilities /= len(self.flips)
-        class_map /= len(self.flips)
-        return [
-            self._keep_core(tile, probabilities[index], class_map[index])
-            for index, tile in enumerate(batch)
-        ]
+    @contextmanager
+    def _spent(self, stage: str) -> Iterator[None]:
+        """Count the seconds of the block."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stage_seconds[stage] += time.perf_counter() - began
 
-    def _read(self, source: PixelSource, window: Window) -> npt.NDArray[np.uint8]:
-        """Pixels of a window; past the bottom and right of the image, its mirror image."""
-        return pad_mirrored(source.read(window.clipped(*source.shape)), *window.shape)
+    def _each(self, stage: str, items: Iterable[_Item]) -> Iterator[_Item]:
+        """The items; the seconds that it takes to get them are counted."""
+        iterator, end = iter(items), object()
+        while True:
+            with self._spent(stage):
+                item = next(iterator, end)
+            if item is end:
+                return
+            yield item  # type: ignore[misc]
 
-    def _pass(self, images: Tensor, flip: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-        """Assignment probabilities (N, A, H, W) and class map of the images seen flipped."""
-        output = self.network(images.flip(flip) if flip else images)
-        log_p = log_assignment_probabilities(output.region_logits, self.network.config.regions)
-        probabilities, class_map = log_p.exp_(), output.class_map.float()
-        if flip:
-            return probabilities.flip(flip), class_map.flip(flip)
-        return probabilities, class_map.clone()
 
-    def _keep_core(self, tile: Tile, probabilities: Tensor, class_map: Tensor) -> PredictedTile:
-        core = tile.core_in_window
-        coarse = core.coarsened(self.stride)
-        return PredictedTile(
-            tile,
-            probabilities[(..., *core.slices)].cpu().numpy().copy(),
-            class_map[(..., *coarse.slices)].cpu().numpy().copy(),
-        )
+class _Run:
+    """One pass over a list of tiles: batches are formed, handed over and collected in order."""
+
+    def __init__(
+        self, predictor: Predictor, count: int, stopped: Callable[[], bool], rounded: bool
+    ) -> None:
+        self._predictor = predictor
+        self._count, self._stopped, self._rounded = count, stopped, rounded
+        self._todo: deque[ReadTile | FailedTile] = deque()
+        self._under_way: deque[tuple[list[ReadTile | FailedTile], Batch | None]] = deque()
+        self._in_flight = 0
+
+    def results(
+        self, feed: Iterable[ReadTile | FailedTile | Waiting | None]
+    ) -> Iterator[PredictedTile | FailedTile | Waiting]:
+        """What becomes of each tile of the feed, in its order."""
+        for item in self._predictor._each("read", feed):
+            if isinstance(item, (ReadTile, FailedTile)):
+                self._todo.append(item)
+                yield from self._hand_over(at_least=self._predictor.batch_size)
+            else:
+                # Nothing to hand over for the moment: time to see what has become of the rest.
+                yield from self._collect(0)
+                if item is not None:
+                    yield item
+        yield from self._hand_over(at_least=0)
+        yield from self._collect(0)
+
+    def _hand_over(self, at_least: int) -> Iterator[PredictedTile | FailedTile]:
+        """Hand over batches as long as there are that many windows."""
+        while self._todo and windows_in(self._todo) >= at_least and not self._stopped():
+            group, batch = self._submitted()
+            if batch is None and windows_in(group):
+                return  # it was stopped between two flips
+            self._under_way.append((group, batch))
+            yield from self._collect(self._in_flight)
+            at_least = min(at_least, self._predictor.batch_size)
+
+    def _submitted(self) -> tuple[list[ReadTile | FailedTile], Batch | None]:
+        """The next tiles with as many windows as fit, and their batch."""
+        predictor = self._predictor
+        while True:
+            group = first_windows(self._todo, predictor.batch_size)
+            windows = [item.pixels for item in group if isinstance(item, ReadTile)]
+            batch = None
+            try:
+                if windows:
+                    with predictor._spent("other"):
+                        conveyor = predictor._conveyor(self._rounded, self._count, windows[0])
+                    self._in_flight = conveyor.in_flight
+                    with predictor._spent("network"):
+                        batch = conveyor.submit(windows, self._stopped)
+            except torch.OutOfMemoryError:
+                pass
+            else:
+                for _ in group:
+                    self._todo.popleft()
+                return group, batch
+            # Not while the error is being handled: it keeps alive what filled the memory.
+            predictor._halve_batch()
+
+    def _collect(self, left: int) -> Iterator[PredictedTile | FailedTile]:
+        """Results of what is under way, until so many batches are left."""
+        while len(self._under_way) > left:
+            group, batch = self._under_way.popleft()
+            with self._predictor._spent("network"):
+                answer = None if batch is None else batch.wait()
+            with self._predictor._spent("other"):
+                results = list(cut_cores(group, answer, self._predictor.stride))
+            del batch, answer
+            yield from results
+
+
+def _read_each(
+    source: PixelSource, tiles: Sequence[Tile], stopped: Callable[[], bool]
+) -> Iterator[ReadTile]:
+    """Tile after tile with its pixels, each when it is needed."""
+    for tile in tiles:
+        if stopped():
+            return
+        yield ReadTile(tile, read_window(source, tile.window))

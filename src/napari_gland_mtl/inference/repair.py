@@ -73,14 +73,14 @@ def repair(
     inside_gland = set(hierarchy.gland_codes)
     for container in containers(hierarchy):
         if container not in inside_gland:
-            _withdraw(fixed, container, hierarchy)
+            withdraw_contents(fixed, container, hierarchy)
     instances, names = _complete_instances(glands, hierarchy.is_gland(fixed))
     stray = stray_contained(fixed, instances, hierarchy)
     fixed[stray] = outside_code(hierarchy)
     instances[stray] = 0
     fixed[close_glands(instances, fixed == NOT_ANNOTATED)] = hierarchy.code(hierarchy.gland)
     for container in containers(hierarchy):
-        _withdraw(fixed, container, hierarchy)
+        withdraw_contents(fixed, container, hierarchy)
     return fixed, names[instances]
 
 
@@ -157,7 +157,7 @@ def _fill(instances: Instances, number: int, unknown: Mask, filled: Mask, joins:
     filled |= new
 
 
-def _withdraw(regions: Regions, container: int, hierarchy: RegionHierarchy) -> None:
+def withdraw_contents(regions: Regions, container: int, hierarchy: RegionHierarchy) -> None:
     """Turn contents of a region that touch its outside into the region itself, in place.
 
     From the roots down one pass is enough: the extent of a region does not change when its

@@ -7,6 +7,7 @@ image would have given, so memory depends on the window and not on the slide.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 import numpy as np
@@ -89,12 +90,32 @@ class ScaledSlide:
     def read(self, window: Window) -> npt.NDArray[np.uint8]:
         """Pixels of a window of this view, uint8 RGB (Y, X, 3)."""
         level = self._levels[self.level]
-        scale = self.scale / level.downsample
-        y0, y1 = source_window(window.y0, window.y1, level.height, scale)
-        x0, x1 = source_window(window.x0, window.x1, level.width, scale)
+        y0, x0, y1, x1 = self._source(window)
         pixels = self._slide.read_region(self.level, y0, x0, y1 - y0, x1 - x0)
-        resampled = resample_window(pixels, scale, (level.height, level.width), window)
+        resampled = resample_window(pixels, self._scales, (level.height, level.width), window)
         return cast("npt.NDArray[np.uint8]", resampled)
+
+    def announce(self, windows: Iterable[Window]) -> None:
+        """Say which windows will be read, each once, so that no tile is decoded twice.
+
+        See `Slide.announce`. Parts of a window beyond the view are left out.
+        """
+        inside = (window.clipped(*self.shape) for window in windows)
+        self._slide.announce(self.level, [self._source(window) for window in inside])
+
+    @property
+    def _scales(self) -> tuple[float, float]:
+        """Pixels of the level that is read per pixel of this view, along y and x."""
+        y, x = self._levels[self.level].downsamples
+        return self.scale / y, self.scale / x
+
+    def _source(self, window: Window) -> tuple[int, int, int, int]:
+        """Pixels of the level that a window of this view is interpolated from."""
+        level = self._levels[self.level]
+        scale_y, scale_x = self._scales
+        y0, y1 = source_window(window.y0, window.y1, level.height, scale_y)
+        x0, x1 = source_window(window.x0, window.x1, level.width, scale_x)
+        return y0, x0, y1, x1
 
     def window_below(self, region: Window) -> Window:
         """Pixels of this view that a region of the full resolution is interpolated from."""

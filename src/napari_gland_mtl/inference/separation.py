@@ -3,7 +3,8 @@
 Glands that touch are joined by a thin or less certain bridge. Each component of the
 thresholded map is shrunk: where the confident part of it, eroded, falls into several pieces of
 some size, these are the seeds of as many glands, which grow back downhill on the probability
-until they meet. Works in the bounding box of one component at a time.
+until they meet. All of it concerns one component at a time, so that an image can be cut
+anywhere between components.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..metrics.components import instances_from_mask
+from ..metrics.components import pieces_as_runs
+from ..metrics.runs import boxes_of, first_pixels
+from .distances import erode
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ..metrics.components import Box, Mask
+    from ..metrics.runs import Runs
 
+    Index = npt.NDArray[np.int64]
     Instances = npt.NDArray[np.int32]
     Probability = npt.NDArray[np.floating]
 
@@ -94,20 +99,28 @@ def separate_glands(
     ndarray of int32, (Y, X)
         Connected instances 1 .. n, none smaller than the minimum; holes are left open.
     """
-    from scipy import ndimage
-
     foreground = probability >= config.gland_threshold
     if analysed is not None:
         foreground &= analysed
-    instances = instances_from_mask(foreground)
-    area = np.bincount(instances.ravel())
-    smallest = 2 * config.min_seed_area_um2 / mpp**2
-    highest = len(area) - 1
-    for number, box in enumerate(ndimage.find_objects(instances), 1):
-        if area[number] >= smallest:
-            box = _widened(box, instances.shape)
-            highest = _split(instances[box], number, probability[box], mpp, config, highest)
+    clumps, _, area = pieces_as_runs(foreground)
+    instances = clumps.paint(foreground.shape)
+    large = area >= 2 * config.min_seed_area_um2 / mpp**2
+    if large[1:].any():
+        confident = clumps.with_values(large[clumps.value]).paint(foreground.shape, np.bool_)
+        confident &= probability >= config.seed_threshold
+        seeds = _seeds(confident, mpp, config)
+        _split_at_seeds(instances, clumps, seeds, confident, probability)
     return drop_small(instances, config.min_gland_area_um2 / mpp**2)
+
+
+def _seeds(confident: Mask, mpp: float, config: SeparationConfig) -> Instances:
+    """Pieces of a mask after erosion by a disk, those of sufficient size, 1 .. n."""
+    pieces, _, area = pieces_as_runs(erode(confident, config.seed_erosion_um / mpp))
+    kept = area >= max(config.min_seed_area_um2 / mpp**2, 1)
+    seeds: Instances = pieces.with_values((np.cumsum(kept) * kept)[pieces.value]).paint(
+        confident.shape
+    )
+    return seeds
 
 
 def drop_small(instances: Instances, min_pixels: float) -> Instances:
@@ -115,48 +128,84 @@ def drop_small(instances: Instances, min_pixels: float) -> Instances:
     area = np.bincount(instances.ravel(), minlength=1)
     kept = area >= max(min_pixels, 1)
     kept[0] = False
+    if kept[1:].all():
+        return instances
     table = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
     renumbered: Instances = table[instances]
     return renumbered
 
 
-def _split(
+def _split_at_seeds(
     instances: Instances,
-    number: int,
+    clumps: Runs,
+    seeds: Instances,
+    confident: Mask,
     probability: Probability,
-    mpp: float,
-    config: SeparationConfig,
-    highest: int,
-) -> int:
-    """Split one component in a view of its box; return the highest number given so far."""
+) -> None:
+    """Give each seed of a component that holds several an instance of its own, in place.
+
+    `clumps` are the runs of the components that `instances` shows.
+    """
+    first = first_pixels(seeds)
+    owner = instances.ravel()[first]
+    shared = np.flatnonzero(np.bincount(owner, minlength=1) > 1)
+    if shared.size == 0:
+        return
+    markers = _grown(seeds, first, confident)
+    highest = int(clumps.value.max())
+    for number, tight in boxes_of(clumps, shared):
+        box = widened(tight, instances.shape)
+        parts = _flooded(markers[box], instances[box] == number, probability[box])
+        own = np.flatnonzero(owner == number) + 1
+        numbers = np.zeros(len(owner) + 1, dtype=np.int32)
+        numbers[own] = np.concatenate(([number], highest + np.arange(1, len(own))))
+        highest += len(own) - 1
+        np.copyto(instances[box], numbers[parts], where=parts > 0)
+
+
+def _grown(seeds: Instances, first: Index, confident: Mask) -> Instances:
+    """Seeds that have a piece of the confident mask to themselves, grown to that piece.
+
+    The flood would fill the piece from its seed before it reached anything below. `first` holds
+    the first pixel of each seed.
+    """
+    runs, _, area = pieces_as_runs(confident)
+    pieces = runs.paint(confident.shape)
+    piece = pieces.ravel()[first]
+    alone = np.bincount(piece)[piece] == 1
+    owner = np.zeros(len(area), dtype=np.int32)
+    owner[piece[alone]] = np.flatnonzero(alone) + 1
+    grown: Instances = np.maximum(seeds, runs.with_values(owner[runs.value]).paint(seeds.shape))
+    return grown
+
+
+def _flooded(markers: Instances, mask: Mask, probability: Probability) -> Instances:
+    """Grow markers downhill on the probability until they fill the mask.
+
+    Markers are flooded from their outline alone: their inside could only cost time.
+    """
     from skimage.segmentation import watershed
 
-    mask = instances == number
-    seeds = _seeds(mask & (probability >= config.seed_threshold), mpp, config)
-    count = int(seeds.max(initial=0))
-    if count < 2:
-        return highest
+    markers = np.where(mask, markers, 0)
+    settled = _surrounded(markers)
+    rest = mask & ~settled
     height = -probability.astype(np.float32)
-    parts = watershed(height, seeds, mask=mask, connectivity=2)
-    numbers = np.concatenate(([0, number], highest + np.arange(1, count)))
-    instances[mask] = numbers[parts[mask]]
-    return highest + count - 1
+    parts = watershed(height, np.where(rest, markers, 0), mask=rest, connectivity=2)
+    return np.where(settled, markers, parts)
 
 
-def _seeds(confident: Mask, mpp: float, config: SeparationConfig) -> Instances:
-    """Pieces of a mask after erosion by a disk, those of sufficient size."""
-    from scipy import ndimage
-
-    if not confident.any():
-        return np.zeros(confident.shape, dtype=np.int32)
-    if config.seed_erosion_um > 0 and not confident.all():
-        depth = ndimage.distance_transform_edt(confident, sampling=mpp)
-        confident = depth > config.seed_erosion_um
-    return drop_small(instances_from_mask(confident), config.min_seed_area_um2 / mpp**2)
+def _surrounded(labels: Instances) -> Mask:
+    """Labelled pixels whose eight neighbours carry the same label."""
+    across = np.zeros(labels.shape, dtype=bool)
+    across[:, 1:-1] = (labels[:, 1:-1] == labels[:, :-2]) & (labels[:, 1:-1] == labels[:, 2:])
+    result = np.zeros(labels.shape, dtype=bool)
+    result[1:-1] = (labels[1:-1] == labels[:-2]) & (labels[1:-1] == labels[2:])
+    result[1:-1] &= across[:-2] & across[1:-1] & across[2:]
+    return result & (labels > 0)
 
 
-def _widened(box: Box, shape: tuple[int, ...]) -> Box:
-    """The box and one pixel around it, so that a distance sees where the object ends."""
+def widened(box: Box, shape: tuple[int, ...]) -> Box:
+    """The box and one pixel around it, where the image goes on."""
     rows, columns = box
     return (
         slice(max(rows.start - 1, 0), min(rows.stop + 1, shape[0])),

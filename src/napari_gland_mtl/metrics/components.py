@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidInputError
+from .runs import Runs, boxes_of, components_of, encode, touching_pairs
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -100,15 +101,39 @@ def connected_pieces(
     owner, area : ndarray of int64, (n + 1,)
         The object that each piece belongs to, and its number of pixels.
     """
-    from skimage.measure import label
+    runs, owner, area = pieces_as_runs(labels)
+    return runs.paint(labels.shape), owner, area
 
-    if labels.size == 0:
-        return np.zeros(labels.shape, np.int32), np.zeros(1, np.int64), np.zeros(1, np.int64)
-    pieces = label(labels, connectivity=2, background=0).astype(np.int32)
-    area = np.bincount(pieces.ravel())
+
+def pieces_as_runs(
+    labels: npt.NDArray[Any],
+) -> tuple[Runs, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """8-connected pieces as `connected_pieces` gives them, without the image.
+
+    Parameters
+    ----------
+    labels : ndarray of int or bool, (Y, X)
+
+    Returns
+    -------
+    runs : Runs
+        Of the pieces 1 .. n, in order; the background is left out.
+    owner, area : ndarray of int64, (n + 1,)
+        The object that each piece belongs to, and its number of pixels.
+    """
+    runs = encode(labels)
+    present = runs.value != 0
+    corners = np.ones(runs.size, dtype=bool)
+    first, second = touching_pairs(runs, runs.value, corners, labels.shape[1])
+    inside = present[first]
+    number = np.cumsum(present) - 1
+    ends = (number[first[inside]], number[second[inside]])
+    kind, runs = runs.value[present], runs.where(present)
+    piece = components_of(*ends, runs.size) + 1
+    area = np.bincount(piece, runs.length, minlength=1).astype(np.int64)
     owner = np.zeros(len(area), dtype=np.int64)
-    owner[pieces] = labels
-    return pieces, owner, area
+    owner[piece] = kind
+    return runs.with_values(piece), owner, area
 
 
 def secondary_pieces(
@@ -141,19 +166,26 @@ def euler_numbers(labels: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
         Entry 0 means nothing.
     """
     padded = np.pad(labels, 1)
-    corners = (padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:])
-    mixed = np.zeros(corners[0].shape, dtype=bool)
-    for corner in corners[1:]:
-        mixed |= corner != corners[0]
-    windows = np.stack([corner[mixed] for corner in corners], axis=1)
+    width = padded.shape[1]
+    first = padded[:-1, :-1]
+    mixed = (first != padded[:-1, 1:]) | (first != padded[1:, :-1]) | (first != padded[1:, 1:])
+    corner = np.flatnonzero(mixed)
+    corner += corner // (width - 1)  # from the grid of windows to that of `padded`
+    flat = padded.ravel()
+    windows = [flat[corner + step] for step in (0, 1, width, width + 1)]
     twelvefold = np.zeros(int(labels.max(initial=0)) + 1, dtype=np.int64)
-    for k in range(4):
-        own = windows[:, k]
-        same = (windows == own[:, None]).sum(axis=1)
-        diagonal = (same == 2) & (windows[:, 3 - k] == own)
+    for k, own in enumerate(windows):
+        opposite = windows[3 - k] == own
+        beside = (windows[k ^ 1] == own).view(np.int8) + (windows[k ^ 2] == own).view(np.int8)
         # An object with m pixels in a window is met m times: weights of 12 E divided by m.
-        for weight, chosen in ((3, same == 1), (-1, same == 3), (-3, diagonal)):
-            twelvefold += weight * np.bincount(own[chosen], minlength=len(twelvefold))
+        weight = np.select(
+            [(beside == 0) & ~opposite, (beside == 0) & opposite, beside + opposite == 2],
+            [3, -3, -1],
+        )
+        counted = weight != 0
+        twelvefold += np.bincount(own[counted], weight[counted], minlength=len(twelvefold)).astype(
+            np.int64
+        )
     return twelvefold // 12
 
 
@@ -197,17 +229,11 @@ def objects_with_holes(
     owner : ndarray of int64, optional
         As `connected_pieces` gives it; without it each object is one piece.
     """
-    from scipy import ndimage
-
     euler = euler_numbers(labels)
     pieces = np.ones_like(euler) if owner is None else np.bincount(owner, minlength=len(euler))
-    holed = np.flatnonzero(pieces[1:] > euler[1:]) + 1
-    if holed.size == 0:
-        return []
     # A number without pixels has an Euler number of 0, and no box.
-    boxes: list[Box | None] = ndimage.find_objects(labels)
-    found = ((int(number), boxes[number - 1]) for number in holed)
-    return [(number, box) for number, box in found if box is not None]
+    holed = np.flatnonzero(pieces[1:] > euler[1:]) + 1
+    return boxes_of(encode(labels), holed) if holed.size else []
 
 
 def check_instances(labels: npt.NDArray[Any]) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 from scipy import ndimage
+from skimage.segmentation import watershed
 
 from napari_gland_mtl.errors import InvalidInputError
 from napari_gland_mtl.inference.decoding import DecodingConfig, decode
@@ -139,6 +140,42 @@ def test_an_image_without_glands():
     assert not decoded.glands.any()
     one = decode(np.array([[[0.1]], [[0.2]], [[0.7]]]))
     assert one.violations.total == 0
+
+
+def test_bytes_are_as_good_as_floats():
+    """Whole numbers 0 .. 255 stand for 0 .. 1, with the same thresholds."""
+    values = np.round(255 * blurred(tissue((50, 50, 30), (110, 140, 35)))).astype(np.uint8)
+    from_bytes, from_floats = decode(values, mpp=MPP), decode(values / 255, mpp=MPP)
+    np.testing.assert_array_equal(from_bytes.regions, from_floats.regions)
+    np.testing.assert_array_equal(from_bytes.glands, from_floats.glands)
+    assert from_bytes.violations_raw == from_floats.violations_raw
+    even = np.broadcast_to(np.array([102, 102, 51], np.uint8)[:, None, None], (3, 40, 40))
+    at, above = DecodingConfig(gland_threshold=0.6), DecodingConfig(gland_threshold=0.601)
+    assert decode(even, config=at).glands.all()
+    assert not decode(even, config=above).glands.any()
+
+
+def test_the_short_flood_is_the_long_one():
+    """Seeds flood from the outline of what is surely theirs; flooding from all of it, for a
+    control, gives the same but for single pixels where two floods arrive at once."""
+    rng = np.random.default_rng(0)
+    config = DecodingConfig(
+        seed_erosion_um=2, min_seed_area_um2=10, min_gland_area_um2=0, gland_threshold=0.4
+    )
+    smooth = ndimage.gaussian_filter(rng.normal(size=(300, 300)), 4)
+    probability = (1 / (1 + np.exp(-60 * smooth))).astype(np.float32)
+    labels = separate_glands(probability, 1.0, config)
+    clumps, count = ndimage.label(probability >= 0.4, np.ones((3, 3)))
+    assert labels.max() > count
+    eroded = ndimage.distance_transform_edt(probability >= config.seed_threshold) > 2
+    seeds = ndimage.label(eroded, np.ones((3, 3)))[0]
+    seeds = np.where(np.bincount(seeds.ravel())[seeds] >= 10, seeds, 0)
+    long = watershed(-probability, seeds, mask=probability >= 0.4, connectivity=2)
+    pairs = np.stack([labels[seeds > 0], seeds[seeds > 0]])
+    name = np.zeros(labels.max() + 1, dtype=int)
+    name[pairs[0]] = pairs[1]
+    several = np.isin(clumps, [c for c in range(1, count + 1) if np.ptp(name[labels[clumps == c]])])
+    assert np.mean(name[labels][several] != long[several]) < 1e-3
 
 
 def test_the_probability_is_left_alone():
