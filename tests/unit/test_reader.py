@@ -120,6 +120,96 @@ def test_one_label_layer_saved_alone_opens_again(tmp_path):
     assert back["metadata"]["napari_gland_mtl"]["summary"]["provenance"] == {"model": "glas"}
 
 
+# ------------------------------------------------------------------ results of whole slides
+
+
+def slide_store(folder, path=None, size=None, shape=(64, 80)):
+    """The complete result of a slide of 64 x 80 px at 0.5 um."""
+    from napari_gland_mtl.export.slide_store import SlideStore, StoreLayout
+
+    layout = StoreLayout(
+        shape=(20, 25),
+        mpp=1.6,
+        slide_shape=shape,
+        slide_mpp=0.5,
+        tile=512,
+        classes=("benign", "malignant"),
+    )
+    origin = {"path": None if path is None else str(path), "name": "case", "bytes": size}
+    store = SlideStore.create(
+        folder / "case.ome.zarr", layout, {"slide": origin}, RGB[::4, ::4], 4.0
+    )
+    regions = np.ones((20, 25), np.uint8)
+    regions[5:15, 5:15] = 2
+    store.start_labels()
+    store.write_block((0, 0, 20, 25), regions, np.where(regions == 2, 1, 0).astype(np.int32))
+    store.append_rows({"label": np.array([1], np.int32), "area_um2": np.array([256.0])})
+    store.finish({"glands": 1})
+    return store
+
+
+@pytest.fixture
+def slide_file(tmp_path):
+    path = tmp_path / "case.tif"
+    resolution = {"resolution": (2e4, 2e4), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(path, RGB, photometric="rgb", tile=(32, 32), metadata=None, **resolution)
+    return path
+
+
+def test_the_result_of_a_slide_opens_over_the_slide(tmp_path, slide_file):
+    store = slide_store(tmp_path, slide_file, slide_file.stat().st_size)
+    found = get_reader(str(store.path))(str(store.path))
+    names = ["case", "case malignant", "case regions", "case glands"]
+    assert [layer[1]["name"] for layer in found] == names
+    slide, _, regions, glands = found
+    assert np.array_equal(np.asarray(slide[0]), RGB)
+    assert slide[1]["scale"] == pytest.approx((0.5, 0.5))
+    assert slide[1]["metadata"]["napari_gland_mtl"]["path"] == str(slide_file)
+    assert regions[1]["scale"] == (1.6, 1.6)
+    assert np.asarray(glands[0])[7, 7] == 1
+    assert glands[1]["features"]["area_um2"].tolist() == [256.0]
+
+
+@pytest.mark.parametrize(
+    "change", ["gone", "another size", "other pixels", "not readable", "array"]
+)
+def test_without_its_slide_a_result_opens_over_its_small_picture(tmp_path, slide_file, change):
+    size = slide_file.stat().st_size
+    if change == "gone":
+        slide_file.unlink()
+    elif change == "not readable":
+        slide_file.write_bytes(b"x" * size)
+    store = slide_store(
+        tmp_path,
+        None if change == "array" else slide_file,
+        size + 1 if change == "another size" else size,
+        shape=(64, 81) if change == "other pixels" else (64, 80),
+    )
+    overview = read(str(store.path))[0]
+    assert overview[1]["name"] == "case"
+    assert np.array_equal(np.asarray(overview[0]), RGB[::4, ::4])
+    assert overview[1]["scale"] == pytest.approx((2.0, 2.0))
+    assert overview[1]["translate"] == pytest.approx((0.75, 0.75))
+
+
+def test_an_incomplete_result_opens_and_says_so(tmp_path, caplog):
+    store = slide_store(tmp_path)
+    read(str(store.path))
+    assert caplog.text == ""
+    state = store.path / "zarr.json"
+    state.write_text(state.read_text().replace('"complete": true', '"complete": false'))
+    assert len(read(str(store.path))) == 4
+    assert "not complete" in caplog.text
+    assert "resume" in caplog.text
+
+
+def test_a_damaged_result_says_so(tmp_path):
+    store = slide_store(tmp_path)
+    (store.path / "labels/regions/0/zarr.json").unlink()
+    with pytest.raises(UnreadableImageError, match="damaged"):
+        get_reader(str(store.path))(str(store.path))
+
+
 def test_reading_pulls_nothing_heavy_until_a_file_is_opened():
     heavy = ("torch", "zarr", "dask", "scipy", "skimage", "pandas", "matplotlib", "napari", "qtpy")
     code = (

@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from ..errors import GlandMTLError, OutputExistsError, OutputNotWritableError
+from .disk_errors import patiently
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def new_file(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     refuse_existing(path, overwrite)
     with _beside(path) as partial:
         yield partial
-        os.replace(partial, path)  # noqa: PTH105 - the same on all systems
+        patiently(lambda: os.replace(partial, path))  # noqa: PTH105 - the same on all systems
 
 
 @contextmanager

@@ -21,11 +21,13 @@ from .ome_zarr import ATTRIBUTE, GLANDS, REGIONS
 from .summary import segmentation_from, summary_of
 
 LayerData = tuple[Any, dict[str, Any], str]
-_REGIONS_OPACITY = 0.45
+REGIONS_OPACITY = 0.45
 # Filled, as files have them: the stain and the regions below must show through.
-_GLANDS_OPACITY = 0.4
+GLANDS_OPACITY = 0.4
+CLEAR = (0.0, 0.0, 0.0, 0.0)
+_PROBABILITY = "_probability"
+_LAST = ("label", "y_um", "x_um")
 _BACKGROUND_ALPHA = 0.2
-_CLEAR = (0.0, 0.0, 0.0, 0.0)
 
 
 def placement(mpp: float | None) -> dict[str, Any]:
@@ -49,10 +51,10 @@ def layers_from_segmentation(segmentation: Segmentation, name: str) -> list[Laye
         with the label values in the column ``index``, where napari looks for them.
     """
     summary = summary_of(segmentation)
-    style = {"colormap": _region_colors(segmentation.hierarchy), "opacity": _REGIONS_OPACITY}
+    style = {"colormap": region_colors(segmentation.hierarchy), "opacity": REGIONS_OPACITY}
     gland_style = {
         "features": gland_features(segmentation.table),
-        "opacity": _GLANDS_OPACITY,
+        "opacity": GLANDS_OPACITY,
     }
     return [
         _layer(REGIONS, segmentation.regions, name, summary, style),
@@ -120,10 +122,15 @@ def fingerprint(labels: npt.NDArray[Any]) -> int:
 
 
 def gland_features(table: GlandTable) -> dict[str, npt.NDArray[Any]]:
-    """The table as features of a labels layer; empty for a table without rows."""
+    """The table as features of a labels layer; empty for a table without rows.
+
+    napari writes them all into one line that ends where the window does: what a gland looks like
+    comes first, where it lies and its label, which the line begins with anyway, come last.
+    """
     if not len(table.get("label", ())):
         return {}
-    return {"index": np.asarray(table["label"]), **table}
+    names = sorted(table, key=lambda name: (name in _LAST, not name.endswith(_PROBABILITY)))
+    return {"index": np.asarray(table["label"]), **{name: table[name] for name in names}}
 
 
 def gland_table(features: Any) -> GlandTable:
@@ -133,7 +140,9 @@ def gland_table(features: Any) -> GlandTable:
         return {}
     columns.pop("index", None)
     known = columns["label"].astype(float) > 0  # napari adds rows of NaN for other labels
-    return {name: column[known] for name, column in columns.items()}
+    names = sorted(columns, key=lambda name: (name not in _LAST, name.endswith(_PROBABILITY)))
+    names.sort(key=lambda name: name != "label")
+    return {name: columns[name][known] for name in names}
 
 
 def _column(values: Any) -> npt.NDArray[Any]:
@@ -188,9 +197,9 @@ def _layer(
     return labels, attributes, "labels"
 
 
-def _region_colors(hierarchy: RegionHierarchy) -> dict[int | None, tuple[float, ...]]:
+def region_colors(hierarchy: RegionHierarchy) -> dict[int | None, tuple[float, ...]]:
     """Colour of each code as 0..1 RGBA; the background is faint, so that the stain shows."""
-    colors: dict[int | None, tuple[float, ...]] = {None: _CLEAR, 0: _CLEAR}
+    colors: dict[int | None, tuple[float, ...]] = {None: CLEAR, 0: CLEAR}
     for code, region in enumerate(hierarchy.regions, 1):
         alpha = _BACKGROUND_ALPHA if region.name == hierarchy.background else 1.0
         colors[code] = (*(byte / 255 for byte in bytes.fromhex(region.color[1:])), alpha)

@@ -3,6 +3,7 @@
 Scale and translation say where pixel *centres* are, in micrometres. A pixel of a lower level
 stands for a block of ``factor`` x ``factor`` pixels, so its centre lies ``(factor - 1) / 2``
 pixels further in; without that translation lower levels would be shifted against the image.
+The same holds for labels and maps that are coarser than the slide they belong to.
 """
 
 from __future__ import annotations
@@ -13,10 +14,16 @@ from typing import Any
 from ..regions import RegionHierarchy
 
 NGFF_VERSION = "0.5"
+TISSUE_COLOR = "#009e73"
 
 
 def multiscale(
-    name: str, axes: str, factors: Sequence[int], mpp: float | None, method: str
+    name: str,
+    axes: str,
+    factors: Sequence[int],
+    mpp: float | None,
+    method: str,
+    origin_mpp: float | None = None,
 ) -> dict[str, Any]:
     """The ``multiscales`` entry of a pyramid.
 
@@ -31,7 +38,11 @@ def multiscale(
         Micrometres per pixel of level 0; None for lengths in pixels.
     method : str
         How lower levels were made.
+    origin_mpp : float, optional
+        Micrometres per pixel of the image whose first pixel has its centre at 0 and shares its
+        corner with this one; this image itself unless given.
     """
+    side = mpp or 1.0
     return {
         "name": name,
         "axes": [_axis(axis, mpp is not None) for axis in axes],
@@ -39,10 +50,12 @@ def multiscale(
             {
                 "path": str(level),
                 "coordinateTransformations": [
-                    {"type": "scale", "scale": _per_axis(axes, (mpp or 1.0) * factor, 1.0)},
+                    {"type": "scale", "scale": _per_axis(axes, side * factor, 1.0)},
                     {
                         "type": "translation",
-                        "translation": _per_axis(axes, (mpp or 1.0) * (factor - 1) / 2, 0.0),
+                        "translation": _per_axis(
+                            axes, first_centre(side * factor, origin_mpp or side), 0.0
+                        ),
                     },
                 ],
             }
@@ -50,6 +63,18 @@ def multiscale(
         ],
         "type": method,
     }
+
+
+def first_centre(mpp: float, origin_mpp: float) -> float:
+    """Um from the centre of a pixel of `origin_mpp` to that of one of `mpp` at the same corner."""
+    return (mpp - origin_mpp) / 2
+
+
+def map_channel(name: str) -> dict[str, Any]:
+    """How viewers are to show a map of probabilities: one channel from 0 to 1."""
+    window = {"min": 0.0, "start": 0.0, "end": 1.0, "max": 1.0}
+    channel = {"label": name, "color": "FFFFFF", "active": True, "window": window}
+    return {"channels": [channel], "rdefs": {"model": "greyscale"}}
 
 
 def rgb_channels() -> dict[str, Any]:
@@ -84,6 +109,15 @@ def region_labels(hierarchy: RegionHierarchy) -> dict[str, Any]:
 def instance_labels() -> dict[str, Any]:
     """The ``image-label`` entry of labels that are numbers only."""
     return {"source": {"image": "../../"}}
+
+
+def tissue_labels() -> dict[str, Any]:
+    """The ``image-label`` entry of a tissue mask."""
+    return {
+        "colors": [{"label-value": 1, "rgba": [*bytes.fromhex(TISSUE_COLOR[1:]), 255]}],
+        "properties": [{"label-value": 1, "region": "tissue"}],
+        **instance_labels(),
+    }
 
 
 def _axis(axis: str, physical: bool) -> dict[str, str]:

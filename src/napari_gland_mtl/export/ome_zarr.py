@@ -20,6 +20,7 @@ from ..errors import InvalidInputError, UnreadableImageError
 from ..segmentation import Segmentation
 from ..slides.slide import Slide
 from .atomic import new_folder
+from .downsampling import INSTANCES, MEAN, Downsampling, region_levels
 from .ngff import NGFF_VERSION, instance_labels, multiscale, region_labels, rgb_channels
 from .pyramid import PyramidWriter, blocks
 from .store import (
@@ -114,10 +115,11 @@ def read_segmentation(path: Path | str) -> Segmentation:
     Raises
     ------
     UnreadableImageError
-        If it is none, damaged, or was written by a newer version.
+        If it is none, that of a whole slide, damaged, or was written by a newer version.
     """
     path = Path(path)
     if not is_segmentation(path):
+        _refuse_slide(path)
         raise UnreadableImageError(
             f"{path} holds no segmentation of this program. Give a folder NAME.ome.zarr that "
             "“segment” wrote."
@@ -133,6 +135,17 @@ def read_segmentation(path: Path | str) -> Segmentation:
             read_array(root, f"labels/{REGIONS}/0").astype(np.uint8, copy=False),
             read_array(root, f"labels/{GLANDS}/0").astype(np.int32, copy=False),
             read_table(root),
+        )
+
+
+def _refuse_slide(path: Path) -> None:
+    from .slide_state import is_slide_store
+
+    if is_slide_store(path):
+        raise UnreadableImageError(
+            f"{path} is the result of a whole slide and too large to be read at once. Open it in "
+            "napari, or part by part with SlideStore.open; its summary has the topology "
+            "violations. Only fields of view can be compared with masks."
         )
 
 
@@ -153,12 +166,12 @@ def _check_fit(slide: Slide, segmentation: Segmentation, offset: tuple[int, int]
 
 def _write_image(root: zarr.Group, slide: Slide, mpp: float) -> None:
     full = slide.levels[0]
-    writer = PyramidWriter(root, full.height, full.width, np.uint8, channels=3)
+    writer = PyramidWriter(root, full.height, full.width, np.uint8, MEAN, channels=3)
     for y, x, height, width in blocks(full.height, full.width):
         writer.write(y, x, slide.read_region(0, y, x, height, width))
     root.attrs["ome"] = {
         "version": NGFF_VERSION,
-        "multiscales": [multiscale(slide.name, "cyx", writer.factors, mpp, "mean")],
+        "multiscales": [multiscale(slide.name, "cyx", writer.factors, mpp, MEAN.name)],
         "omero": rgb_channels(),
     }
 
@@ -169,13 +182,14 @@ def _write_labels(
     size = (slide.levels[0].height, slide.levels[0].width)
     group = root.create_group("labels")
     group.attrs["ome"] = {"version": NGFF_VERSION, "labels": [REGIONS, GLANDS]}
-    images: dict[str, tuple[npt.NDArray[Any], dict[str, Any]]] = {
-        REGIONS: (segmentation.regions, region_labels(segmentation.hierarchy)),
-        GLANDS: (segmentation.glands, instance_labels()),
+    hierarchy = segmentation.hierarchy
+    images: dict[str, tuple[npt.NDArray[Any], dict[str, Any], Downsampling]] = {
+        REGIONS: (segmentation.regions, region_labels(hierarchy), region_levels(hierarchy)),
+        GLANDS: (segmentation.glands, instance_labels(), INSTANCES),
     }
-    for name, (labels, image_label) in images.items():
+    for name, (labels, image_label, method) in images.items():
         write_label_image(
-            group.create_group(name), labels, segmentation.mpp, image_label, size, offset
+            group.create_group(name), labels, segmentation.mpp, image_label, size, offset, method
         )
 
 

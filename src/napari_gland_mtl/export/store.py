@@ -15,13 +15,14 @@ import numpy.typing as npt
 from ..errors import OutputExistsError
 from ..segmentation import GlandTable
 from .atomic import refuse_existing
+from .downsampling import INSTANCES, Downsampling
 from .ngff import NGFF_VERSION, multiscale
 from .pyramid import PyramidWriter, blocks
 
 if TYPE_CHECKING:
     import zarr
 
-_TABLE = "tables/glands"
+TABLE = "tables/glands"
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
 
 
@@ -42,6 +43,7 @@ def write_label_image(
     image_label: dict[str, Any],
     size: tuple[int, int] | None = None,
     offset: tuple[int, int] = (0, 0),
+    method: Downsampling = INSTANCES,
 ) -> None:
     """Write a label image as a pyramid, with its metadata.
 
@@ -57,9 +59,11 @@ def write_label_image(
         (height, width) of the image; that of `labels` unless given.
     offset : tuple of int
         (y, x) of `labels` in the image.
+    method : Downsampling
+        How lower levels are made.
     """
     height, width = labels.shape if size is None else size
-    writer = PyramidWriter(group, height, width, labels.dtype)
+    writer = PyramidWriter(group, height, width, labels.dtype, method)
     for y, x, rows, columns in blocks(height, width):
         block = _cut(labels, y - offset[0], x - offset[1], rows, columns)
         if block.any():
@@ -67,7 +71,7 @@ def write_label_image(
     name = group.basename or "labels"
     group.attrs["ome"] = {
         "version": NGFF_VERSION,
-        "multiscales": [multiscale(name, "yx", writer.factors, mpp, "nearest")],
+        "multiscales": [multiscale(name, "yx", writer.factors, mpp, method.name)],
         "image-label": image_label,
     }
 
@@ -84,22 +88,25 @@ def read_array(group: zarr.Group, name: str) -> npt.NDArray[Any]:
 
 def write_table_group(root: zarr.Group, table: GlandTable) -> None:
     """Write a table as a group with one array per column."""
-    group = root.create_group(_TABLE)
+    group = root.create_group(TABLE)
     group.attrs["columns"] = {name: np.asarray(column).dtype.str for name, column in table.items()}
     for name, column in table.items():
-        values = np.asarray(column)
-        # zarr 3 has no settled type for fixed-length text, but one for text of any length.
-        stored = values.astype(np.dtypes.StringDType()) if values.dtype.kind == "U" else values
-        group.create_array(name, data=stored, chunks=(max(1, min(len(values), 2**16)),))
+        stored = stored_text(np.asarray(column))
+        group.create_array(name, data=stored, chunks=(max(1, min(len(stored), 2**16)),))
+
+
+def stored_text(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A column as it is stored: zarr 3 has a settled type for text of any length alone."""
+    return values.astype(np.dtypes.StringDType()) if values.dtype.kind == "U" else values
 
 
 def read_table(root: zarr.Group) -> GlandTable:
     """Read what `write_table_group` wrote, types included."""
     import zarr
 
-    group = root[_TABLE]
+    group = root[TABLE]
     if not isinstance(group, zarr.Group):
-        raise ValueError(f"{_TABLE} is no group")
+        raise ValueError(f"{TABLE} is no group")
     columns: dict[str, str] = dict(group.attrs)["columns"]  # type: ignore[assignment]
     return {name: read_array(group, name).astype(dtype) for name, dtype in columns.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +36,46 @@ def write_table(path: Path | str, table: GlandTable, overwrite: bool = False) ->
         If the columns have different lengths.
     OutputExistsError, OutputNotWritableError
     """
-    check_table(table)
+    write_table_parts(path, [table], overwrite)
+
+
+def write_table_parts(
+    path: Path | str, parts: Iterable[GlandTable], overwrite: bool = False
+) -> None:
+    """Write a gland table that comes in parts, one of which is in memory at a time.
+
+    Parameters
+    ----------
+    path, overwrite
+        As for `write_table`.
+    parts : iterable of dict of str to ndarray
+        With the same columns; at least one, which may have no rows.
+
+    Raises
+    ------
+    InvalidInputError
+        If columns have different lengths, or a part other columns than the first one.
+    OutputExistsError, OutputNotWritableError
+    """
     with (
         new_file(Path(path), overwrite=overwrite) as partial,
         partial.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(table)
-        writer.writerows(
-            [_text(value) for value in row] for row in zip(*table.values(), strict=True)
-        )
+        header: list[str] | None = None
+        for part in parts:
+            check_table(part)
+            if header is None:
+                header = list(part)
+                writer.writerow(header)
+            if list(part) != header:
+                raise InvalidInputError(
+                    f"The parts of a table must have the same columns, not {header} and "
+                    f"{list(part)}."
+                )
+            writer.writerows(
+                [_text(value) for value in row] for row in zip(*part.values(), strict=True)
+            )
 
 
 def check_table(table: GlandTable) -> None:

@@ -1,8 +1,11 @@
-"""A segmentation by hand, with a table of every type, and the image it belongs to."""
+"""A segmentation by hand with the image it belongs to, and the parts of a slide's result."""
+
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
+from napari_gland_mtl.export.slide_store import SlideStore, StoreLayout
 from napari_gland_mtl.regions import GLAND_REGIONS
 from napari_gland_mtl.segmentation import Segmentation, TopologyViolations
 from napari_gland_mtl.slides import slide_from_array
@@ -80,3 +83,89 @@ def same():
             assert getattr(a, name) == getattr(b, name), name
 
     return check
+
+
+class SlideCase:
+    """What a small slide's store is made of: six tiles of 512 px, the last of them cut off."""
+
+    height, width, tile, stride = 1300, 900, 512, 16
+    mpp, slide_mpp = 1.6, 0.25
+    overview_downsample, tissue_downsample = 64.0, 640.0
+    classes = ("benign", "malignant")
+    record: ClassVar = {"slide": {"path": None, "name": "case"}, "settings": {"flips": True}}
+    layout = StoreLayout(
+        shape=(height, width),
+        mpp=mpp,
+        slide_shape=(8320, 5760),
+        slide_mpp=slide_mpp,
+        tile=tile,
+        stride=stride,
+        classes=classes,
+    )
+    cores = tuple((y, x, y + 512, x + 512) for y in (0, 512, 1024) for x in (0, 512))
+    all = (0, 0, height, width)
+
+    def create(self, path, **options):
+        """A new, empty store with an overview and a tissue mask."""
+        options = {
+            "layout": self.layout,
+            "record": self.record,
+            "overview": np.full((130, 90, 3), 200, np.uint8),
+            "overview_downsample": self.overview_downsample,
+            "tissue": (np.eye(13, 9, dtype=bool), self.tissue_downsample),
+            **options,
+        }
+        return SlideStore.create(path, **options)
+
+    def output(self, core):
+        """Made-up probabilities (A, h, w) and class activations (K, h, w) of a tile."""
+        generator = np.random.default_rng(list(core))
+        probabilities = generator.integers(1, 256, (3, self.tile, self.tile), dtype=np.uint8)
+        cells = self.tile // self.stride
+        return probabilities, generator.standard_normal((2, cells, cells)).astype(np.float32)
+
+    def whole_output(self):
+        """The same of all tiles, put together and cut to the slide's size."""
+        both = []
+        for parts in zip(*map(self.output, self.cores), strict=True):
+            both.append(
+                np.block([[parts[0], parts[1]], [parts[2], parts[3]], [parts[4], parts[5]]])
+            )
+        rows, columns = self.layout.coarse_shape
+        return both[0][:, : self.height, : self.width], both[1][:, :rows, :columns]
+
+    def write_tiles(self, store, cores=cores):
+        for core in cores:
+            store.write_tile(core, *self.output(core))
+
+    def labels(self):
+        """Regions and glands of the whole slide: discs with a lumen; the right was not analysed."""
+        y, x = np.mgrid[: self.height, : self.width]
+        distance = np.hypot(y % 100 - 50, x % 100 - 50)
+        regions = np.ones((self.height, self.width), np.uint8)
+        regions[distance < 35], regions[distance < 15] = 2, 3
+        regions[:, -40:] = 0
+        glands = np.where(regions > 1, (y // 100) * 9 + x // 100 + 1, 0)
+        return regions, glands.astype(np.int32)
+
+    def write_labels(self, store):
+        regions, glands = self.labels()
+        for y0, x0, y1, x1 in self.cores:
+            window = (y0, x0, min(y1, self.height), min(x1, self.width))
+            store.write_block(window, regions[y0:y1, x0:x1], glands[y0:y1, x0:x1])
+
+    def rows(self, first, count):
+        """Rows of the glands `first`, `first + 1` ..., with a column of every type."""
+        label = np.arange(first, first + count)
+        return {
+            "label": label.astype(np.int32),
+            "area_um2": label / 3,
+            "solidity": np.where(label % 2, np.nan, 0.5).astype(np.float32),
+            "touches_border": label % 3 == 0,
+            "kind": np.array(["é" * (number % 4) for number in label], dtype="<U3"),
+        }
+
+
+@pytest.fixture
+def case():
+    return SlideCase()

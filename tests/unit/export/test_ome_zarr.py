@@ -129,43 +129,20 @@ def test_lower_levels_lie_over_the_image(tmp_path, segmentation, monkeypatch):
         assert label_shift["coordinateTransformations"][1]["translation"] == [0.0, 0.0]
 
 
-def test_labels_of_lower_levels_are_the_nearest_pixels():
-    labels = np.arange(35).reshape(5, 7)
-    assert list(pyramid._nearest(labels, [1, 2]))[1].tolist() == [
-        [8, 10, 12, 13],
-        [22, 24, 26, 27],
-        [29, 31, 33, 34],
-    ]
-
-
-def test_the_mean_at_the_edge_counts_the_pixels_there_are():
-    block = np.array([[0, 10, 20], [0, 10, 20], [4, 6, 9]], np.uint8)[:, :, None]
-    assert list(pyramid._means(block, [1, 2]))[1][:, :, 0].tolist() == [[5, 20], [5, 9]]
-
-
-def test_means_of_all_levels_are_means_of_the_pixels():
-    block = np.random.default_rng(4).integers(0, 256, (21, 13, 3), dtype=np.uint8)
-    for factor, level in zip((1, 2, 4, 8), pyramid._means(block, [1, 2, 4, 8]), strict=True):
-        for y, x in np.ndindex(level.shape[:2]):
-            square = block[y * factor : (y + 1) * factor, x * factor : (x + 1) * factor]
-            mean = square.reshape(-1, 3).mean(axis=0)
-            assert np.abs(level[y, x] - mean).max() <= 0.5
-
-
-def test_blocks_and_shards_give_what_one_write_gives(tmp_path, monkeypatch):
-    pixels = np.random.default_rng(2).integers(0, 256, (150, 170, 3), dtype=np.uint8)
-    stores = []
-    for block in (64, 4096):
-        for name, value in (("BLOCK", block), ("CHUNK", 32), ("_SMALLEST_LEVEL", 50)):
-            monkeypatch.setattr(pyramid, name, value)
-        root = zarr.create_group(tmp_path / str(block), zarr_format=3)
-        writer = pyramid.PyramidWriter(root, 150, 170, np.uint8, channels=3)
-        for y, x, height, width in pyramid.blocks(150, 170):
-            writer.write(y, x, pixels[y : y + height, x : x + width])
-        stores.append([np.asarray(root[str(level)]) for level in range(len(writer.factors))])
-    assert [level.shape for level in stores[0]] == [(3, 150, 170), (3, 75, 85), (3, 38, 43)]
-    for few, one in zip(*stores, strict=True):
-        assert np.array_equal(few, one)
+def test_lower_levels_of_labels_keep_what_is_thin(tmp_path, segmentation, monkeypatch):
+    monkeypatch.setattr(pyramid, "_SMALLEST_LEVEL", 40)
+    regions = segmentation.regions.copy()
+    regions[11:39, 6:29] = 3  # lumen up to an epithelium of one pixel
+    path = tmp_path / "a.ome.zarr"
+    slide = slide_from_array(np.zeros((90, 130, 3), np.uint8))
+    write_segmentation(path, slide, replace(segmentation, regions=regions))
+    labels = zarr.open_group(path / "labels", mode="r")
+    for name in ("regions", "glands"):
+        (entry,) = labels[name].attrs["ome"]["multiscales"]
+        assert entry["type"] == "majority that keeps thin structures"
+    assert np.asarray(labels["regions/1"])[8].tolist()[:18] == [1, 1, 2, *[3] * 11, 2, 1, 1, 2]
+    assert np.asarray(labels["glands/1"])[8].tolist()[:18] == [0, 0, *[1] * 13, 0, 0, 2]
+    assert np.asarray(labels["regions/2"])[5].tolist()[:8] == [1, 2, 3, 3, 3, 3, 3, 2]
 
 
 def test_a_part_is_placed_into_the_whole(tmp_path, segmentation):
