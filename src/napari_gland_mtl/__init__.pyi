@@ -7,12 +7,17 @@ from .datasets import open_dataset as open_dataset
 from .errors import GlandMTLError as GlandMTLError
 from .export.ome_zarr import read_segmentation as read_segmentation
 from .export.ome_zarr import write_segmentation as write_segmentation
+from .export.slide_store import SlideStore as SlideStore
 from .export.tables import write_table as write_table
 from .jobs.direct import evaluate as evaluate
+from .jobs.direct import open_result as open_result
 from .jobs.direct import segment as segment
+from .jobs.direct import segment_slide as segment_slide
+from .jobs.direct import segment_slides as segment_slides
 from .jobs.direct import train as train
 from .jobs.segment import segment_image as segment_image
 from .jobs.segment_config import SegmentConfig as SegmentConfig
+from .jobs.segment_config import SlideConfig as SlideConfig
 from .metrics.topology import count_violations as count_violations
 from .network import NetworkConfig as NetworkConfig
 from .network import build_network as build_network
@@ -24,6 +29,8 @@ from .segmentation import TopologyViolations as TopologyViolations
 from .slides import Slide as Slide
 from .slides import open_slide as open_slide
 from .slides import slide_from_array as slide_from_array
+from .slides.areas import Areas as Areas
+from .slides.geojson import read_areas as read_areas
 from .training import TrainingConfig as TrainingConfig
 
 __version__: str

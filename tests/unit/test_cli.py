@@ -255,6 +255,36 @@ def test_info_says_what_the_file_says(cli, tiff, png):
     assert "unknown" in cli("info", png).stdout
 
 
+def test_info_tells_all_of_a_slide(cli, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (128, 192, 3), dtype=np.uint8)
+    path = tmp_path / "case.svs"
+    words = "Aperio Image Library v12\r\n|AppMag = 20|MPP = 0.499"
+    with tifffile.TiffWriter(path) as writer:
+        options = {"photometric": "rgb", "metadata": None}
+        writer.write(pixels, tile=(64, 64), description=words, **options)
+        writer.write(pixels[:20, :30], description="Aperio thumbnail", **options)
+        writer.write(pixels[::2, ::2].copy(), tile=(64, 64), description="Aperio", **options)
+    known = json.loads(cli("info", path, "--json").stdout)
+    assert (known["vendor"], known["format"], known["levels"]) == ("Aperio", "SVS", 2)
+    assert known["level_sizes"][1] == {"width": 96, "height": 64, "downsample": 2.0}
+    assert (known["tile"], known["bounds"], known["associated"]) == ([64, 64], None, ["thumbnail"])
+    lines = cli("info", path).stdout.splitlines()
+    assert "vendor: Aperio" in lines
+    assert "levels: 2 (then 96 x 64)" in lines
+    assert "associated: thumbnail" in lines
+    assert not any("None" in line for line in lines)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "tif"])
+def test_info_refuses_a_file_that_was_cut_short(cli, tmp_path, ending):
+    pixels = np.random.default_rng(0).integers(0, 256, (128, 192, 3), dtype=np.uint8)
+    path = tmp_path / f"field.{ending}"
+    Image.fromarray(pixels).save(path)
+    assert cli("info", path).exit_code == 0
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert refused(cli("info", path), "damaged or incomplete")
+
+
 def test_models_lists_cards(cli, colour_model_path):
     text = cli("models").stdout
     assert "colours: Segments by colour, for tests." in text
@@ -422,6 +452,9 @@ def test_a_finished_training_can_be_the_start_of_another(cli, glas, tmp_path):
         (["--from", "no-such-model"], ["no-such-model"]),
         (["--resume"], ["resume"]),
         (["--resume", "--epochs", "3"], ["epochs"]),
+        (["--resume", "--epochs", "3", "--device", "cpu", "--devices", "2"], ["leave out epochs."]),
+        (["--device", "cpu", "--devices", "9", "--batch-size", "8"], ["8 patches", "9 devices"]),
+        (["--device", "cuda:0", "--devices", "2"], ["not 'cuda:0'", "CUDA_VISIBLE_DEVICES"]),
     ],
 )
 def test_bad_training_options_are_one_line_and_leave_no_folder(

@@ -13,7 +13,7 @@ import typer
 from .errors import OneLineErrors
 from .evaluate import evaluate
 from .inspect import info, models, topology
-from .segment import segment
+from .segment import RepeatableRegions, segment
 from .train import train
 
 app = typer.Typer(
@@ -48,7 +48,8 @@ def _options(
     """Take the options that belong to no command."""
 
 
-for command in (segment, train, evaluate, topology, models, info):
+app.command(cls=RepeatableRegions)(segment)
+for command in (train, evaluate, topology, models, info):
     app.command()(command)
 
 

@@ -68,9 +68,13 @@ def report(error: Exception, about: str | None = None) -> int:
         The input that the error belongs to, where there are several.
     """
     text, code = _describe(error)
-    subject = f"{about}: " if about else ""
-    typer.echo(f"error: {subject}{' '.join(text.split())}", err=True)
+    say(f"{about}: {text}" if about else text)
     return code
+
+
+def say(text: str) -> None:
+    """Print what went wrong as one line on stderr."""
+    typer.echo(f"error: {' '.join(text.split())}", err=True)
 
 
 def _describe(error: Exception) -> tuple[str, int]:
@@ -103,4 +107,5 @@ def _quieten(debug: bool) -> None:
     """Keep what libraries have to say about a bad file out of the one line about it."""
     if not debug:
         warnings.simplefilter("ignore")
-        logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+        for name in ("tifffile", "napari_gland_mtl", "distributed"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -12,7 +12,7 @@ import typer
 from ..errors import InvalidInputError, OutputNotWritableError
 from .options import DeviceOption, JsonFileOption, MasksOption, ModelOption, MppOption, given
 from .progress import progress_bars, stop_on_interrupt, watch
-from .segment import INTERRUPTED
+from .run import INTERRUPTED
 
 if TYPE_CHECKING:
     from ..datasets.dataset import Dataset

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .inspect_result import is_result, show_result
 from .options import MppOption
 
 if TYPE_CHECKING:
     from ..checkpoint import ModelEntry
     from ..segmentation import TopologyViolations
+    from ..slides import Slide
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -26,30 +28,69 @@ RULES = {
 
 
 def info(
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image or slide.")],
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="An image, a slide, or the result of a slide.")
+    ],
     mpp: MppOption = None,
     json_: JsonFlag = False,
 ) -> None:
-    """Show size, pixel size, levels and format of an image."""
+    """Show size, pixel size, levels and format of an image, and whether it can be read.
+
+    Small formats (PNG, JPEG, BMP) are read as a whole, others at the middle of each level. Of
+    the result of a slide it shows what was found.
+    """
+    if is_result(image):
+        show_result(image, json_)
+        return
     from ..slides import open_slide
 
     with open_slide(image, mpp=mpp) as slide:
-        full = slide.levels[0]
-        facts: dict[str, Any] = {
-            "width": full.width,
-            "height": full.height,
-            "mpp": slide.mpp,
-            "levels": len(slide.levels),
-            "format": slide.format,
-        }
+        slide.check()
+        facts = _facts(slide)
         note = slide.mpp_note
     if json_:
         typer.echo(json.dumps(facts))
         return
     unknown = f"unknown ({note})" if note else "unknown"
     facts["mpp"] = f"{facts['mpp']:g} um/px" if facts["mpp"] else unknown
-    for name, value in facts.items():
+    for name, value in _in_words(facts).items():
         typer.echo(f"{name}: {value}")
+
+
+def _facts(slide: Slide) -> dict[str, Any]:
+    """What is known of a slide; JSON-able."""
+    full = slide.levels[0]
+    return {
+        "width": full.width,
+        "height": full.height,
+        "mpp": slide.mpp,
+        "levels": len(slide.levels),
+        "format": slide.format,
+        "vendor": slide.vendor,
+        "level_sizes": [
+            {"width": level.width, "height": level.height, "downsample": level.downsample}
+            for level in slide.levels
+        ],
+        "tile": slide.tile_shape(0),
+        "bounds": slide.bounds,
+        "associated": list(slide.associated),
+    }
+
+
+def _in_words(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts for a person: lists in words, nothing about what is not there."""
+    shown = dict(facts)
+    sizes = shown.pop("level_sizes")
+    if len(sizes) > 1:
+        small = ", ".join(f"{size['width']} x {size['height']}" for size in sizes[1:])
+        shown["levels"] = f"{len(sizes)} (then {small})"
+    if facts["tile"]:
+        shown["tile"] = f"{facts['tile'][1]} x {facts['tile'][0]}"
+    if facts["bounds"]:
+        y0, x0, y1, x1 = facts["bounds"]
+        shown["bounds"] = f"y {y0} to {y1}, x {x0} to {x1}"
+    shown["associated"] = ", ".join(facts["associated"])
+    return {name: value for name, value in shown.items() if value}
 
 
 def models(json_: JsonFlag = False) -> None:

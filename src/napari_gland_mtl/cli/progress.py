@@ -33,6 +33,16 @@ def progress_bars() -> Iterator[Progress]:
         yield progress
 
 
+@contextmanager
+def above(progress: Progress) -> Iterator[None]:
+    """Take the bars away while lines are printed that are to stay."""
+    progress.stop()
+    try:
+        yield
+    finally:
+        progress.start()
+
+
 def watch(events: Iterable[Any], progress: Progress, label: str) -> Any:
     """Draw events as they come; returns the last one, None if there was none.
 
@@ -48,7 +58,8 @@ def watch(events: Iterable[Any], progress: Progress, label: str) -> Any:
         elif isinstance(last, Stage):
             progress.update(task, description=f"{label}: {last.text}")
         elif isinstance(last, Notice):
-            typer.echo(f"note: {last.text}", err=True)
+            with above(progress):
+                typer.echo(f"note: {last.text}", err=True)
     progress.remove_task(task)
     return last
 

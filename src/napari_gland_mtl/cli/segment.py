@@ -1,36 +1,56 @@
-"""``gland-mtl segment``: images in, OME-Zarr with labels and a table of glands out."""
+"""``gland-mtl segment``: images in, OME-Zarr with labels and a table of glands out.
+
+Fields of view and slides come by the same command. A field is labelled in memory, a slide on
+disk; which way an image goes is told by its size unless the user says it.
+"""
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress
+from typer.core import TyperCommand
 
-from ..errors import GlandMTLError, InvalidInputError, OutputExistsError, OutputNotWritableError
-from ..segmentation import Segmentation, probability_text
-from .errors import BAD_INPUT, report
+from ..errors import GlandMTLError, InvalidInputError
+from .errors import report
+from .inputs import Box, expand, join_regions, make_writable, parse_regions
 from .options import DeviceOption, ModelOption, MppOption, OverwriteOption, given
-from .progress import progress_bars, stop_on_interrupt, watch
+from .progress import progress_bars, stop_on_interrupt
+from .run import Outcome, Run, finish
+from .segment_fields import segment_fields
+from .segment_slides import areas_from, segment_slides
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from ..jobs.segment_batch import AreasOf
+    from ..jobs.segment_config import SegmentConfig, SlideConfig
 
-    from ..checkpoint import Model
-    from ..jobs.events import Event
-    from ..jobs.segment_config import SegmentConfig
-    from ..jobs.stop import StopToken
 
-INTERRUPTED = 130
+class RepeatableRegions(TyperCommand):
+    """The command, with a ``--region`` of four numbers that may be repeated.
+
+    Typer knows options of four values, and options that repeat, but none that are both.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See the base class."""
+        return super().parse_args(ctx, join_regions(args))
+
+
+def _slides(*names: str, **option: Any) -> Any:
+    """An option that concerns slides only."""
+    return typer.Option(*names, show_default=False, rich_help_panel="Whole slides", **option)
 
 
 def segment(
     context: typer.Context,
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT", help="Images, slides or folders of them.")
+        list[Path],
+        typer.Argument(
+            metavar="INPUT", help="Images, slides, folders of them, quoted patterns ('*.svs')."
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUTDIR", help="Made if it does not exist.")
@@ -41,7 +61,8 @@ def segment(
     tile_size: Annotated[
         int | None,
         typer.Option(
-            help="Side of a tile in px of the network, a multiple of 16. (default: 512)",
+            help="Side of a tile in px of the network, a multiple of 16, for slides of 512. "
+            "(default: 512, for slides 1024)",
             show_default=False,
         ),
     ] = None,
@@ -57,170 +78,206 @@ def segment(
         ),
     ] = None,
     region: Annotated[
-        tuple[int, int, int, int] | None,
+        list[str] | None,
         typer.Option(
             metavar="Y0 X0 Y1 X1",
-            help="Segment this part only, in px of the full resolution.",
+            help="Segment this part only, in px of the full resolution. May be repeated for a "
+            "slide.",
             show_default=False,
         ),
     ] = None,
     overwrite: OverwriteOption = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Skip what is complete, go on with what is not.")
+    ] = False,
+    slide: Annotated[
+        bool | None,
+        typer.Option(
+            "--slide/--field",
+            help="Label on disk at the model's um/px, or in memory on the image's own pixels. "
+            "(default: by size)",
+            show_default=False,
+        ),
+    ] = None,
+    areas: Annotated[
+        Path | None,
+        _slides(
+            metavar="FILE|FOLDER",
+            help="Segment the polygons of a GeoJSON file (px, as QuPath exports them), or of "
+            "NAME.geojson in a folder for each slide.",
+        ),
+    ] = None,
+    tissue: Annotated[
+        bool | None, _slides(help="Look for tissue first, or run every tile. (default: tissue)")
+    ] = None,
+    tissue_threshold: Annotated[
+        float | None, _slides(metavar="T", help="Strength of the stain that counts as tissue.")
+    ] = None,
+    engine: Annotated[
+        str | None, _slides(metavar="auto|torch|openvino", help="What runs the network.")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        _slides(metavar="auto|float32|bfloat16|float16", help="Numbers it computes with."),
+    ] = None,
+    keep_probabilities: Annotated[
+        bool | None,
+        _slides(
+            "--keep-probabilities",
+            help="Keep the network's output, to try other settings of the separation.",
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        _slides(metavar="ADDRESS", help="Run on a dask.distributed cluster: tcp://host:8786."),
+    ] = None,
 ) -> None:
     """Segment images: glands, lumen, epithelium, stroma, class.
 
     Writes OUTDIR/<stem>.ome.zarr (image, labels/regions, labels/glands) and OUTDIR/<stem>.csv
-    (one row per gland). A file that fails is reported and the others go on.
+    (one row per gland); for slides also OUTDIR/summary.csv and OUTDIR/report.html. A file that
+    fails is reported and the others go on.
     """
-    from ..checkpoint import load_model
-    from ..devices import choose_device
-    from ..jobs.segment_config import SegmentConfig
-
-    config = SegmentConfig(
-        **given(
+    chosen = _Chosen(
+        common=given(
             model=model,
             mpp=mpp,
             device=device,
             tile_size=tile_size,
             batch_size=batch_size,
             flips=flips,
-        )
+        ),
+        slides_only=given(engine=engine, precision=precision, keep_probabilities=keep_probabilities)
+        | _tissue(tissue, tissue_threshold),
+        regions=parse_regions(region or ()),
+        areas=areas,
+        scheduler=scheduler,
     )
-    choose_device(config.device)
+    as_slides = chosen.as_slides(slide)
+    config = chosen.check(as_slides)
     paths = expand(inputs)
+    from ..checkpoint import load_model
+
     loaded = load_model(config.model)
+    fields, slides, failed = _sorted(paths, as_slides, mpp, context.obj["debug"])
+    parts = chosen.areas_of(fields, slides)
+    slide_config = chosen.slide_config() if slides else None
     make_writable(output)
-    failed = written = 0
+    outcome = Outcome(failed=failed)
     with stop_on_interrupt() as stop, progress_bars() as progress:
-        run = _Run(config, loaded, output, overwrite, region, stop, progress)
-        for path in paths:
-            if stop.stopped:
-                break
-            try:
-                written += run.segment(path)
-            except (GlandMTLError, OSError) as error:
-                if context.obj["debug"]:
-                    raise
-                failed += 1
-                report(error, about=str(path) if path.name not in str(error) else None)
-    missing = len(paths) - written - failed
-    if missing:
-        images = "1 image was" if missing == 1 else f"{missing} images were"
-        typer.echo(f"stopped; {images} not written", err=True)
-        raise typer.Exit(INTERRUPTED)
-    if failed:
-        raise typer.Exit(BAD_INPUT)
+        run = Run(output, loaded, stop, progress, resume, overwrite, context.obj["debug"])
+        if fields:
+            outcome += segment_fields(fields, run, chosen.field_config(), chosen.region)
+        if slide_config is not None:
+            outcome += segment_slides(slides, run, slide_config, parts, scheduler)
+    finish(outcome)
 
 
-@dataclass
-class _Run:
-    """One call of the command: what is the same for all its images."""
+def _tissue(wanted: bool | None, threshold: float | None) -> dict[str, Any]:
+    """The setting of the search for tissue, where one was given."""
+    if wanted is False:
+        if threshold is not None:
+            raise InvalidInputError("Give either --no-tissue or --tissue-threshold, not both.")
+        return {"tissue": None}
+    return {} if threshold is None else {"tissue": {"threshold": threshold}}
 
-    config: SegmentConfig
-    model: Model
-    output: Path
-    overwrite: bool
-    region: tuple[int, int, int, int] | None
-    stop: StopToken
-    progress: Progress
-    sources: dict[str, Path] = field(default_factory=dict)
 
-    def segment(self, path: Path) -> bool:
-        """Segment one image and write what was found; False if that was stopped."""
-        from ..export.ome_zarr import write_segmentation
-        from ..export.tables import write_table
-        from ..jobs.events import SegmentationDone
-        from ..jobs.segment import segment_image
-        from ..slides import open_slide
+@dataclass(frozen=True)
+class _Chosen:
+    """The options that decide how images are segmented."""
 
-        with open_slide(path, mpp=self.config.mpp) as slide:
-            store, table = self._outputs(slide.name, path)
-            events = segment_image(slide, self.config, self.stop, self.region, self.model)
-            done = watch(self._until_stopped(events), self.progress, slide.name)
-            if not isinstance(done, SegmentationDone) or not done.segmentation.complete:
-                return False
-            segmentation = done.segmentation
-            write_segmentation(store, slide, segmentation, self.overwrite, done.offset)
-            write_table(table, segmentation.table, overwrite=self.overwrite)
-            typer.echo(f"{slide.name}: {summary(segmentation)} -> {store}")
-        return True
+    common: dict[str, Any]
+    slides_only: dict[str, Any]
+    regions: list[Box]
+    areas: Path | None
+    scheduler: str | None
 
-    def _until_stopped(self, events: Iterator[Event]) -> Iterator[Event]:
-        """The events before a stop: what is thrown away need not be decoded first."""
-        for event in events:
-            yield event
-            if self.stop.stopped:
-                return
-
-    def _outputs(self, name: str, path: Path) -> tuple[Path, Path]:
-        """Where the results of an image go; refused if something is there already."""
-        from ..export.store import check_replaceable
-
-        other = self.sources.setdefault(name, path)
-        if other != path:
+    def as_slides(self, asked: bool | None) -> bool | None:
+        """Whether all images go the slides' way; None where each goes by its size."""
+        if self.areas is not None and self.regions:
+            raise InvalidInputError("Give either --region or --areas, not both.")
+        needs = self.scheduler or self.areas or len(self.regions) > 1
+        if needs and asked is False:
             raise InvalidInputError(
-                f"{other} and {path} would both be written to {self.output / name}.ome.zarr. "
-                f"Segment them into different folders."
+                "--field takes one --region at most, and neither --areas nor --scheduler: these "
+                "are for slides."
             )
-        outputs = self.output / f"{name}.ome.zarr", self.output / f"{name}.csv"
-        for existing in outputs:
-            if not existing.exists():
-                continue
-            if existing.samefile(path):
-                raise OutputExistsError(
-                    f"{path} would be replaced by its own result. Choose another folder with -o."
-                )
-            if not self.overwrite:
-                raise OutputExistsError(
-                    f"{existing} exists already. Give --overwrite to replace it, or another folder."
-                )
-        check_replaceable(outputs[0], self.overwrite)
-        return outputs
+        if asked is False:
+            self._refuse_for_fields()
+        return True if needs else asked
+
+    def check(self, as_slides: bool | None) -> SegmentConfig:
+        """The settings as far as they are known before an image is opened."""
+        from ..devices import choose_device
+
+        config = self.slide_config() if as_slides else self.field_config()
+        if self.scheduler is None:  # on a cluster it is the workers who need it
+            choose_device(config.device)
+        return config
+
+    def field_config(self) -> SegmentConfig:
+        """Settings of fields of view."""
+        from ..jobs.segment_config import SegmentConfig
+
+        return SegmentConfig(**self.common)
+
+    def slide_config(self) -> SlideConfig:
+        """Settings of slides."""
+        from ..jobs.segment_config import SlideConfig
+
+        return SlideConfig(**self.common, **self.slides_only)
+
+    @property
+    def region(self) -> Box | None:
+        """The part of a field of view."""
+        return self.regions[0] if self.regions else None
+
+    def areas_of(self, fields: Sequence[Path], slides: Sequence[Path]) -> AreasOf:
+        """The parts of slides, once it is known which images are slides."""
+        if fields and not slides:
+            self._refuse_for_fields()
+        if self.areas is not None:
+            return areas_from(self.areas, slides)
+        if not self.regions:
+            return None
+        from ..slides.areas import Areas
+
+        return Areas([[(y0, x0), (y0, x1), (y1, x1), (y1, x0)] for y0, x0, y1, x1 in self.regions])
+
+    def _refuse_for_fields(self) -> None:
+        if not self.slides_only:
+            return
+        names = ", ".join("--" + name.replace("_", "-") for name in self.slides_only)
+        raise InvalidInputError(
+            f"{names}: for whole slides only, and this is a field of view. Add --slide to treat it "
+            "as a slide."
+        )
 
 
-def summary(segmentation: Segmentation) -> str:
-    """What was found, in one line for the user."""
-    name, probability = max(segmentation.class_probabilities.items(), key=lambda item: item[1])
-    glands = len(segmentation.table["label"])
-    judged = f"{name} (probability {probability_text(probability)})"
-    if not segmentation.class_is_supported:
-        judged = "too little gland tissue to tell the class"
-    return (
-        f"{judged}, {glands} gland{'' if glands == 1 else 's'}, "
-        f"topology violations {segmentation.violations_raw.total} before repair, "
-        f"{segmentation.violations.total} after"
-    )
+def _sorted(
+    paths: Sequence[Path], as_slides: bool | None, mpp: float | None, debug: bool
+) -> tuple[list[Path], list[Path], int]:
+    """Fields of view, slides, and the number of files that are neither, which is reported."""
+    if as_slides is not None:
+        return ([], list(paths), 0) if as_slides else (list(paths), [], 0)
+    fields: list[Path] = []
+    slides: list[Path] = []
+    failed = 0
+    for path in paths:
+        try:
+            (slides if _is_large(path, mpp) else fields).append(path)
+        except (GlandMTLError, OSError) as error:
+            if debug:
+                raise
+            failed += 1
+            report(error, about=str(path) if path.name not in str(error) else None)
+    return fields, slides, failed
 
 
-def expand(inputs: list[Path]) -> list[Path]:
-    """The images that are meant: a folder stands for the images in it."""
-    from ..slides import is_slide_path
+def _is_large(path: Path, mpp: float | None) -> bool:
+    from ..jobs.segment_config import FIELD_LIMIT_PX
+    from ..slides import open_slide
 
-    paths: list[Path] = []
-    for path in inputs:
-        if not path.is_dir() or is_slide_path(path):
-            paths.append(path)
-            continue
-        inside = sorted(entry for entry in path.iterdir() if is_slide_path(entry))
-        if not inside:
-            raise InvalidInputError(f"The folder {path} holds no image that can be read.")
-        paths.extend(inside)
-    return paths
-
-
-def make_writable(folder: Path) -> None:
-    """Make an output folder, and find out before the work whether it can be written to."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputNotWritableError(
-            f"The output folder {folder} cannot be made ({error.strerror}). Choose another one."
-        ) from error
-    try:
-        # Permissions do not tell of read-only discs and full ones, nor root of permissions.
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OutputNotWritableError(
-            f"The output folder {folder} cannot be written to ({error.strerror}). Choose another "
-            f"one with -o."
-        ) from error
+    with open_slide(path, mpp=mpp) as slide:
+        full = slide.levels[0]
+        return full.height * full.width > FIELD_LIMIT_PX

@@ -7,14 +7,14 @@ For scripts and notebooks; whoever wants progress or wants to stop takes the gen
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import InvalidInputError
 from ..segmentation import Segmentation
-from .events import EvaluationDone, Event, SegmentationDone
+from .events import EvaluationDone, Event, SegmentationDone, SlideDone, SlideFailed
 
 Last = TypeVar("Last", bound=Event)
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from ..checkpoint import Model
     from ..datasets.dataset import Dataset
+    from ..export.slide_store import SlideStore
     from ..slides import Slide
+    from ..slides.areas import Areas
     from .train import TrainConfig
 
 
@@ -78,6 +80,147 @@ def segment(
     with _opened(image, mpp) as slide:
         done = _last(segment_image(slide, config, region=region, model=loaded), SegmentationDone)
     return done.segmentation
+
+
+def segment_slide(
+    image: str | Path | Slide,
+    output: str | Path,
+    model: str | Path | Model = "glas",
+    mpp: float | None = None,
+    areas: Areas | str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    **settings: Any,
+) -> SlideStore:
+    """Segment a whole slide into an OME-Zarr on disk; memory does not grow with its size.
+
+    Parameters
+    ----------
+    image : path or Slide
+    output : path
+        By convention ``NAME.ome.zarr``.
+    model : str, path or Model
+        As for :func:`segment`.
+    mpp : float, optional
+        Micrometres per pixel, where the file does not say it.
+    areas : Areas or path, optional
+        The parts to segment, or a GeoJSON file with them; all tissue unless given.
+    resume : bool
+        Go on with what an earlier run has left at `output`.
+    overwrite : bool
+        Replace what is there.
+    **settings
+        Other fields of :class:`~napari_gland_mtl.jobs.segment_config.SlideConfig`: ``device``,
+        ``flips``, ``tissue`` (None to run every tile), ``engine``, ``keep_probabilities`` ...
+
+    Returns
+    -------
+    SlideStore
+        The result, open for reading: ``summary``, ``read_table()``, ``labels("glands")`` ...
+
+    Raises
+    ------
+    MissingPixelSizeError, InvalidInputError, UnreadableImageError, OutputExistsError
+    OutputNotWritableError, ModelNotFoundError, CheckpointError, DeviceNotAvailableError
+
+    Examples
+    --------
+    >>> import napari_gland_mtl as gm
+    >>> result = gm.segment_slide("biopsy.svs", "biopsy.ome.zarr")  # doctest: +SKIP
+    >>> print(result.summary["statement"])  # doctest: +SKIP
+    """
+    from . import segment_slide as job
+    from .segment_config import SlideConfig
+
+    loaded = None if isinstance(model, str | Path) else model
+    name = str(model) if loaded is None else loaded.card.name
+    config = SlideConfig(model=name, mpp=mpp, **settings)
+    with _opened(image, mpp) as slide:
+        events = job.segment_slide(
+            slide, output, config, None, _areas(areas), resume, overwrite, loaded
+        )
+        return open_result(_last(events, SlideDone).path)
+
+
+def segment_slides(
+    images: Sequence[str | Path],
+    folder: str | Path,
+    model: str | Path | Model = "glas",
+    mpp: float | None = None,
+    areas: Areas | str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    scheduler: Any = None,
+    **settings: Any,
+) -> dict[str, dict[str, Any]]:
+    """Segment slides one after another, or on a cluster, into one folder.
+
+    Parameters
+    ----------
+    images : sequence of path
+    folder : path
+        Receives ``NAME.ome.zarr`` and ``NAME.csv`` for each, ``summary.csv`` and
+        ``report.html``.
+    model, mpp, areas, resume, overwrite, **settings
+        As for :func:`segment_slide`.
+    scheduler : str or distributed.Client, optional
+        Of a dask cluster.
+
+    Returns
+    -------
+    dict of str to dict
+        Name of each slide -> what was found, as in ``SlideStore.summary``; of one that could
+        not be segmented ``{"error": reason}``.
+
+    Raises
+    ------
+    InvalidInputError, OutputNotWritableError, ModelNotFoundError, CheckpointError
+    DeviceNotAvailableError, ClusterError, MissingExtraError
+    """
+    from ..slides.formats import slide_name
+    from .segment_batch import segment_batch
+    from .segment_config import SlideConfig
+
+    loaded = None if isinstance(model, str | Path) else model
+    name = str(model) if loaded is None else loaded.card.name
+    config = SlideConfig(model=name, mpp=mpp, **settings)
+    options: dict[str, Any] = {
+        "resume": resume,
+        "overwrite": overwrite,
+        "areas": _areas(areas),
+        "model": loaded,
+    }
+    if scheduler is None:
+        events = segment_batch(images, folder, config, **options)
+    else:
+        from .cluster import segment_on_cluster
+
+        events = segment_on_cluster(images, folder, scheduler, config, **options)
+    found: dict[str, dict[str, Any]] = {slide_name(image): {} for image in images}
+    for event in events:
+        if isinstance(event, SlideDone):
+            found[slide_name(event.path)] = event.summary
+        elif isinstance(event, SlideFailed):
+            found[slide_name(event.path)] = {"error": event.reason}
+    return found
+
+
+def open_result(path: str | Path) -> SlideStore:
+    """Open the result of a whole slide, complete or not, for reading.
+
+    Parameters
+    ----------
+    path : path
+        ``NAME.ome.zarr`` as :func:`segment_slide` writes it.
+
+    Raises
+    ------
+    UnreadableImageError
+        If it is none. Results of fields of view are read by :func:`read_segmentation`.
+    """
+    from ..export.slide_store import SlideStore
+
+    return SlideStore.open(path)
 
 
 def evaluate(
@@ -148,7 +291,7 @@ def train(
     mpp, split : optional
         Passed to :func:`open_dataset`.
     resume : bool
-        Go on with the training in `folder`; takes no settings.
+        Go on with the training in `folder`; takes no settings but ``device`` and ``devices``.
     **settings
         Fields of :class:`~napari_gland_mtl.jobs.train.TrainConfig` (``start``, ``validation``,
         ``split_by`` ...) and of :class:`TrainingConfig` (``epochs``, ``losses``, ``weighting``,
@@ -162,11 +305,20 @@ def train(
     Raises
     ------
     DatasetError, OutputExistsError, OutputNotWritableError, NonFiniteLossError
+    DeviceNotAvailableError, MissingExtraError, ProcessLostError
+
+    Examples
+    --------
+    >>> import napari_gland_mtl as gm
+    >>> gm.train("data", "runs/two-gpus", epochs=50, devices=2)  # doctest: +SKIP
     """
     from ..checkpoint import load_model
-    from .train import train_model
+    from .train import MACHINE, resumed_config, train_model
 
-    config = None if resume and not settings else train_config(**settings)
+    if resume and settings.keys() <= MACHINE:
+        config = resumed_config(folder, **settings)
+    else:
+        config = train_config(**settings)
     deque(train_model(_dataset(dataset, mpp, split), folder, config, resume=resume), maxlen=0)
     return load_model(folder)
 
@@ -191,6 +343,14 @@ def _dataset(dataset: str | Path | Dataset, mpp: float | None, split: str | None
     from ..datasets import open_dataset
 
     return open_dataset(dataset, mpp=mpp, split=split)
+
+
+def _areas(areas: Areas | str | Path | None) -> Areas | None:
+    if not isinstance(areas, str | Path):
+        return areas
+    from ..slides.geojson import read_areas
+
+    return read_areas(areas)
 
 
 def _is_path(value: object) -> bool:

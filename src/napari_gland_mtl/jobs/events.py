@@ -7,6 +7,7 @@ log file all draw the same events, in whatever thread or process the job runs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..segmentation import Segmentation
@@ -84,6 +85,137 @@ class SegmentationDone(Event):
 
     segmentation: Segmentation
     offset: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class StoreReady(Event):
+    """The store that a slide's labels are written to is there and can be shown.
+
+    Attributes
+    ----------
+    path : Path
+        An OME-Zarr that grows until `SlideDone`.
+    shape : tuple of int
+        Height and width of its labels.
+    resumed : bool
+        Whether it holds tiles of an earlier run.
+    """
+
+    path: Path
+    shape: tuple[int, int]
+    resumed: bool = False
+
+
+@dataclass(frozen=True)
+class BlockDone(Event):
+    """Labels of a part of a slide were written.
+
+    Attributes
+    ----------
+    window : tuple of int
+        (y0, x0, y1, x1) in px of the labels.
+    final : bool
+        False for the regions as the network gave them, which glands and the repair may still
+        change.
+    """
+
+    window: tuple[int, int, int, int]
+    final: bool
+
+
+@dataclass(frozen=True)
+class TileFailed(Event):
+    """A part of a slide could not be read; it stays unannotated and the job goes on.
+
+    Attributes
+    ----------
+    window : tuple of int
+        (y0, x0, y1, x1) in px of the labels.
+    reason : str
+    """
+
+    window: tuple[int, int, int, int]
+    reason: str
+
+
+@dataclass(frozen=True)
+class SlideDone(Event):
+    """The last event of the segmentation of a slide.
+
+    Attributes
+    ----------
+    path : Path
+        The OME-Zarr with the labels.
+    summary : dict
+        What was found, JSON-able: ``statement``, ``glands``, ``class_probabilities`` ...
+    complete : bool
+        False if the job was stopped before the last tile; what was done is labelled, and the
+        rest can be done later.
+    """
+
+    path: Path
+    summary: dict[str, Any]
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class SlideStarted(Event):
+    """One slide of several has its turn; what follows is about it until it is done or failed.
+
+    On a cluster several slides are worked on at once: there, `TileDone` counts the tiles of all
+    slides that were begun.
+
+    Attributes
+    ----------
+    index, total : int
+        This one, counted from 1, of how many.
+    name : str
+    """
+
+    index: int
+    total: int
+    name: str
+
+
+@dataclass(frozen=True)
+class SlideFailed(Event):
+    """One slide of several could not be segmented; the others go on.
+
+    Attributes
+    ----------
+    path : Path
+        The slide.
+    reason : str
+        Names the slide or not; meant for the user.
+    """
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class BatchDone(Event):
+    """The last event of the segmentation of several slides.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds the results.
+    summary_csv : Path
+        One row per slide.
+    report_html : Path
+        A page with a picture of each slide.
+    done, failed, skipped : int
+        Slides that are complete now, that could not be segmented, and that were complete
+        before. The rest was stopped.
+    """
+
+    folder: Path
+    summary_csv: Path
+    report_html: Path
+    done: int
+    failed: int
+    skipped: int
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,9 @@ def read_region_labels(path: Path | str) -> RegionLabels:
 
 def _read_zarr(path: Path) -> RegionLabels:
     from ..export.ome_zarr import is_segmentation, read_segmentation
+    from ..export.slide_state import is_slide_store
 
-    if is_segmentation(path):
+    if is_segmentation(path) or is_slide_store(path):  # the latter is refused in words
         segmentation = read_segmentation(path)
         return RegionLabels(segmentation.regions, segmentation.glands, segmentation.hierarchy)
     return RegionLabels(_read_zarr_array(path), None, GLAND_REGIONS)

@@ -5,10 +5,20 @@ A form, a command line and a script need them long before torch, which takes sec
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..inference.decoding import DecodingConfig
 from ..slides.pixel_size import LARGEST_MPP, SMALLEST_MPP
+from ..slides.tissue import TissueConfig
+
+FIELD_LIMIT_PX = 16 * 2**20
+"""Px of the full resolution up to which an image is a field of view, and above it a slide.
+
+A field is labelled in memory, on its own grid, and is written with its labels; that takes 80
+bytes per px. A slide is labelled on disk, at the network's um/px, and is not copied.
+"""
 
 
 class SegmentConfig(BaseModel):
@@ -46,4 +56,35 @@ class SegmentConfig(BaseModel):
     )
     decoding: DecodingConfig = Field(
         default_factory=DecodingConfig, description="How probabilities become glands."
+    )
+
+
+class SlideConfig(SegmentConfig):
+    """Everything that decides how a whole slide is segmented."""
+
+    tile_size: int = Field(
+        default=1024,
+        ge=512,
+        le=8192,
+        multiple_of=512,
+        description="Side of a tile in px of the network; smaller needs less memory.",
+    )
+    tissue: TissueConfig | None = Field(
+        default_factory=TissueConfig,
+        description="How tissue is told from glass; none to segment every tile.",
+    )
+    engine: Literal["auto", "torch", "openvino"] = Field(
+        default="auto",
+        description="What runs the network: auto takes OpenVINO on a CPU where it is installed.",
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="Numbers the network computes with; auto is safe and fast."
+    )
+    readers: int = Field(
+        default=2, ge=1, le=64, description="Threads that read and decode the slide ahead."
+    )
+    keep_probabilities: bool = Field(
+        default=False,
+        description="Keep the network's output beside the labels, so that other settings of the "
+        "separation can be tried without running the network again.",
     )

@@ -1,0 +1,398 @@
+"""The two halves of a slide's segmentation: running the network, and labelling what it said.
+
+The first writes the output of each tile to the store, in any process and any order. The second
+sweeps over what is stored, so that it is the same whether the slide was run at once, resumed
+or spread over a cluster; it may follow the first half at a distance while that goes on.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ..checkpoint import Model, load_model
+from ..devices import choose_device
+from ..errors import InvalidInputError
+from ..export.slide_store import SlideStore
+from ..inference.decoding import most_probable
+from ..inference.engine import choose_engine
+from ..inference.heatmap import class_heatmap, field_radius
+from ..inference.predictor import FailedTile, PredictedTile, Predictor, Waiting
+from ..inference.scaled_slide import ScaledSlide
+from ..inference.slide_labels import SlideLabeller
+from ..inference.tiling import Tile, Window
+from ..regions import NOT_ANNOTATED
+from ..slides import Slide, open_slide
+from ..slides.areas import Areas
+from ..slides.tissue import TissueMask
+from .events import BlockDone, Event, Notice, TileDone, TileFailed
+from .memory import release_freed_memory
+from .segment_config import SlideConfig
+from .slide_plan import SlidePlan
+from .slide_summary import slide_summary
+from .stages import StageClock
+from .stop import StopToken
+
+HEATMAP_ROWS = 1024
+"""Rows of the class map that are averaged at a time."""
+_WRITES_AHEAD = 4
+_PREDICTOR_SETTINGS = {"tile_size", "batch_size", "flips", "engine", "precision"}
+
+
+class Predictors:
+    """Networks on their devices, kept from one slide to the next: an engine takes long to start.
+
+    Not for several threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[object, ...], Predictor] = {}
+
+    def get(self, model: Model, config: SlideConfig, tiles: Sequence[Tile]) -> Predictor:
+        """A predictor for a slide.
+
+        Parameters
+        ----------
+        model : Model
+        config : SlideConfig
+        tiles : sequence of Tile
+            All of the slide's, whether they are done or not: a run that is gone on with makes
+            the same choice of an engine.
+        """
+        device = choose_device(config.device)
+        window = tiles[0].window.shape if tiles else (config.tile_size, config.tile_size)
+        pixels = window[0] * window[1] * len(tiles) * (4 if config.flips else 1)
+        engine = choose_engine(config.engine, device, pixels)
+        settings = config.model_dump_json(include=_PREDICTOR_SETTINGS)
+        key = (model.sha256, str(device), engine, settings)
+        if key not in self._kept:
+            self._kept.clear()  # one at a time: a GPU's memory is not for what is not used
+            self._kept[key] = Predictor(
+                model.network,
+                device,
+                config.tile_size,
+                # One by one costs a CPU nothing, and lets the user stop after every tile.
+                batch_size=1 if device.type == "cpu" else config.batch_size,
+                flips=config.flips,
+                engine=config.engine,
+                precision=config.precision,
+                expected_tiles=len(tiles),
+            )
+        return self._kept[key]
+
+
+class SlideWork:
+    """The open slide, model and store of a plan; a context manager.
+
+    Parameters
+    ----------
+    plan : SlidePlan
+    slide : Slide, optional
+        Used, and left open, instead of opening the plan's file.
+    model : Model, optional
+        Used instead of loading the plan's.
+    predictors : Predictors, optional
+        Those of the slides before.
+
+    Attributes
+    ----------
+    slide, model, store : Slide, Model, SlideStore
+    view : ScaledSlide
+        The slide at the network's um/px.
+    clock : StageClock
+        Where the time goes.
+
+    Raises
+    ------
+    InvalidInputError
+        If the slide is an array and not given, or the model is no longer the plan's.
+    """
+
+    def __init__(
+        self,
+        plan: SlidePlan,
+        slide: Slide | None = None,
+        model: Model | None = None,
+        predictors: Predictors | None = None,
+    ) -> None:
+        self.plan = plan
+        self.clock = StageClock()
+        self.model = load_model(plan.model) if model is None else model
+        if self.model.sha256 != plan.model_sha256:
+            raise InvalidInputError(
+                f"The model {plan.model} is not the one that this run was begun with. Give the "
+                "same model, or begin anew with --overwrite."
+            )
+        self.store = SlideStore.open(plan.store, writable=True)
+        self._stack = ExitStack()
+        self.slide = self._stack.enter_context(_open(plan)) if slide is None else slide
+        self.view = ScaledSlide(self.slide, plan.mpp, self.model.card.mpp)
+        self.areas = Areas(plan.areas) if plan.areas else None
+        self._predictors = Predictors() if predictors is None else predictors
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the slide, if it was opened here."""
+        self._stack.close()
+
+    def predictor(self) -> Predictor:
+        """The network on its device, made ready when it is first needed."""
+        return self._predictors.get(self.model, self.plan.config, self.plan.tiles)
+
+    def tissue(self) -> Callable[[Window], npt.NDArray[np.bool_]] | None:
+        """Which px of a window of the network's grid are tissue; None if that was not asked."""
+        stored = self.store.tissue()
+        if stored is None:
+            return None
+        mask, scale = TissueMask(*stored), self.view.scale
+        return lambda window: mask.window(*window, scale)
+
+
+def _open(plan: SlidePlan) -> Slide:
+    if plan.slide is None:
+        raise InvalidInputError(
+            "An image in memory can be segmented by the process that holds it alone. Save it as "
+            "a file first."
+        )
+    return open_slide(plan.slide, mpp=plan.mpp)
+
+
+def predict_tiles(
+    work: SlideWork,
+    tiles: Sequence[Tile],
+    stop: StopToken,
+    finished: Callable[[Tile], None] = lambda tile: None,
+    provisional: bool = True,
+) -> Iterator[Event]:
+    """Run the network over tiles and write what it says to the store.
+
+    Parameters
+    ----------
+    work : SlideWork
+    tiles : sequence of Tile
+    stop : StopToken
+        Looked at before every pass; what was computed is written.
+    finished : callable
+        Told of every tile that is on disk or cannot be read, before its event comes.
+    provisional : bool
+        Also write the regions as they are before decoding, for those who watch. Not from
+        several processes at once: they would share chunks.
+
+    Yields
+    ------
+    Event
+        `TileDone` once a tile is on disk or has failed, `TileFailed` and `BlockDone` before
+        it, and `Notice`.
+
+    Raises
+    ------
+    OutputNotWritableError
+        If the disk is full; what is on it stays.
+    """
+    if not tiles:
+        return
+    predictor = work.predictor()
+    batch, done = predictor.batch_size, 0
+    before = dict(predictor.stage_seconds)
+    readers = work.plan.config.readers
+    work.view.announce(tile.window for tile in tiles)
+    with _TileWriter(work, provisional) as writer:
+        for result in predictor.stream(work.view, tiles, lambda: stop.stopped, readers):
+            if predictor.batch_size < batch:
+                batch = predictor.batch_size
+                yield Notice(f"The device ran out of memory; going on with {batch} tiles at once.")
+            if isinstance(result, Waiting):
+                yield _slow_drive(work, result.seconds)
+                continue
+            writer.put(result)
+            for event, tile in writer.events():
+                finished(tile)
+                done += 1
+                yield event
+                yield TileDone(done, len(tiles))
+        for event, tile in writer.finish():
+            finished(tile)
+            done += 1
+            yield event
+            yield TileDone(done, len(tiles))
+    for stage, seconds in predictor.stage_seconds.items():
+        work.clock.add(stage, seconds - before.get(stage, 0.0))
+
+
+def _slow_drive(work: SlideWork, seconds: float) -> Notice:
+    return Notice(
+        f"Nothing could be read from {work.slide.name} for {seconds:.0f} s. The drive or the "
+        "network is slow; the run waits for it."
+    )
+
+
+class _TileWriter:
+    """Writes tiles in a thread of its own, so that the network does not wait for the disk."""
+
+    def __init__(self, work: SlideWork, provisional: bool) -> None:
+        self._work = work
+        self._provisional = provisional
+        self._todo: queue.Queue[PredictedTile | FailedTile | None] = queue.Queue(_WRITES_AHEAD)
+        self._events: queue.SimpleQueue[tuple[Event, Tile]] = queue.SimpleQueue()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="gland-mtl writer")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def put(self, result: PredictedTile | FailedTile) -> None:
+        """Hand over a tile; waits while several are still to be written."""
+        self._raise()
+        self._todo.put(result)
+
+    def events(self) -> Iterator[tuple[Event, Tile]]:
+        """What was written, or noted as failed, since the last call."""
+        self._raise()
+        while not self._events.empty():
+            yield self._events.get()
+
+    def finish(self) -> Iterator[tuple[Event, Tile]]:
+        """Wait for the last tile; what was not given before."""
+        self._close()
+        yield from self.events()
+
+    def _close(self) -> None:
+        if self._thread.is_alive():
+            self._todo.put(None)
+            self._thread.join()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        while (result := self._todo.get()) is not None:
+            if self._error is not None:
+                continue  # whoever puts must not wait for ever
+            try:
+                with self._work.clock.spent("write tiles"):
+                    event = self._write(result)
+                self._events.put((event, result.tile))
+            except BaseException as error:  # noqa: BLE001 - raised again in the thread that puts
+                self._error = error
+
+    def _write(self, result: PredictedTile | FailedTile) -> Event:
+        store, core = self._work.store, result.tile.core
+        if isinstance(result, FailedTile):
+            store.fail_tile(core, str(result.error))
+            return TileFailed((core.y0, core.x0, core.y1, core.x1), str(result.error))
+        probabilities = np.asarray(result.probabilities, dtype=np.uint8)
+        if self._work.areas is not None:
+            inside = self._work.areas.window(*core, self._work.view.scale)
+            probabilities = np.where(inside, probabilities, 0).astype(np.uint8)
+        store.write_tile(core, probabilities, result.class_map)
+        if self._provisional:
+            codes = most_probable(probabilities, range(1, len(probabilities) + 1))
+            codes[~probabilities.any(axis=0)] = NOT_ANNOTATED
+            store.write_regions(core, codes)
+        return BlockDone((core.y0, core.x0, core.y1, core.x1), final=False)
+
+
+def ready_rows(tiles: Sequence[Tile], height: int, finished: Iterable[Tile]) -> Iterator[int]:
+    """Down to which row everything is predicted, while tiles finish in any order.
+
+    Parameters
+    ----------
+    tiles : sequence of Tile
+        Those that were missing in the beginning.
+    height : int
+        Of the network's grid; the last value.
+    finished : iterable of Tile
+        Ends when no more will come, for whatever reason.
+    """
+    waiting = Counter(tile.core.y0 for tile in tiles)
+    rows = sorted(waiting)
+    for tile in finished:
+        waiting[tile.core.y0] -= 1
+        before = len(rows)
+        while rows and waiting[rows[0]] == 0:
+            rows.pop(0)
+        if rows and len(rows) < before:
+            yield rows[0]
+    yield height
+
+
+def label_slide(work: SlideWork, ready: Iterable[int] | None = None) -> Iterator[Event]:
+    """Turn what the network said into regions, glands, table, heat map and summary.
+
+    Parameters
+    ----------
+    work : SlideWork
+    ready : iterable of int, optional
+        Growing rows down to which all tiles are stored, while the network runs; without it,
+        everything that is stored is labelled. The store is complete if no tile is missing then.
+
+    Yields
+    ------
+    Event
+        `BlockDone` for every block of labels.
+    """
+    store, config = work.store, work.plan.config
+    store.start_labels()
+    labeller = SlideLabeller(
+        store,
+        store.layout.hierarchy,
+        store.layout.mpp,
+        config.decoding,
+        store.layout.classes,
+        store.layout.stride,
+        work.tissue(),
+    )
+    rows = [work.view.shape[0]] if ready is None else ready
+    analysed = 0
+    for block in work.clock.each("labels", labeller.blocks(rows)):
+        with work.clock.spent("write labels"):
+            store.write_block(block.window, block.regions, block.glands)
+            store.append_rows(block.table)
+            release_freed_memory()
+        # Without the glass of the tiles: the network saw that, too.
+        analysed += int(np.count_nonzero(block.regions))
+        yield BlockDone(block.window, final=True)
+    with work.clock.spent("heat map"):
+        _write_heatmaps(store)
+    wanted = {(tile.core.y0, tile.core.x0) for tile in work.plan.tiles}
+    summary = slide_summary(work, labeller, analysed)
+    if wanted - store.done_tiles() - set(store.failed):
+        store.write_summary(summary)
+    else:
+        store.finish(summary, keep_work=config.keep_probabilities)
+
+
+def _write_heatmaps(store: SlideStore) -> None:
+    """The map of class probability, in bands that overlap by a field."""
+    layout = store.layout
+    height, width = (-(-side // layout.stride) for side in layout.shape)
+    radius = field_radius(layout.mpp, layout.stride)
+    for start in range(0, height, HEATMAP_ROWS):
+        stop = min(start + HEATMAP_ROWS, height)
+        first, last = max(start - radius, 0), min(stop + radius, height)
+        activations = store.class_map(Window(first, 0, last, width))
+        maps = class_heatmap(activations, radius)[:, start - first : stop - first]
+        store.write_heatmap(Window(start, 0, stop, width), maps)

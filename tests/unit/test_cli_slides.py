@@ -1,0 +1,291 @@
+"""Claims about slides on the command line: which way an image goes, parts, resuming, info."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tifffile
+from typer.testing import CliRunner
+
+from napari_gland_mtl.cli import app
+from napari_gland_mtl.cli.inputs import join_regions
+from napari_gland_mtl.export.ome_zarr import is_segmentation, read_segmentation
+from napari_gland_mtl.export.slide_store import SlideStore, is_slide_store
+
+MPP = 0.5
+
+
+@pytest.fixture
+def cli(colour_model_path, monkeypatch):
+    """Runs a command; the model named "colours" is installed."""
+    monkeypatch.setenv("NAPARI_GLAND_MTL_MODELS", str(colour_model_path.parent))
+    runner = CliRunner()
+    return lambda *arguments: runner.invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def tiffs(four_glands, tmp_path):
+    """Two images of 320 x 360 px that know their pixel size."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    paths = [folder / "first.tif", folder / "second.tif"]
+    resolution = (1e4 / MPP, 1e4 / MPP)
+    tifffile.imwrite(paths[0], four_glands[0], resolution=resolution, resolutionunit="CENTIMETER")
+    shutil.copy(paths[0], paths[1])
+    return paths
+
+
+def segment(cli, *arguments):
+    """These images are tissue to their edges: there is no glass to tell it from."""
+    quick = ("--model", "colours", "--device", "cpu", "--no-flips")
+    return cli("segment", *arguments, *quick)
+
+
+def as_slides(cli, *arguments):
+    return segment(cli, *arguments, "--slide", "--no-tissue")
+
+
+def refused(result, *expected):
+    """The result is exit code 2 and one line on stderr that says all that is expected."""
+    assert result.exit_code == 2, result.output
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    for text in expected:
+        assert text in line
+    return True
+
+
+# ------------------------------------------------------------------ which way
+
+
+@pytest.mark.parametrize(("limit", "slide"), [(320 * 360, False), (320 * 360 - 1, True)])
+def test_the_size_tells_a_slide_from_a_field(limit, slide, cli, tiffs, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_gland_mtl.jobs.segment_config.FIELD_LIMIT_PX", limit)
+    arguments = ["--no-tissue"] if slide else []
+    result = segment(cli, tiffs[0], "-o", tmp_path / "out", *arguments)
+    assert result.exit_code == 0, result.output
+    assert is_slide_store(tmp_path / "out" / "first.ome.zarr") == slide
+    assert is_segmentation(tmp_path / "out" / "first.ome.zarr") != slide
+    assert (tmp_path / "out" / "summary.csv").exists() == slide
+
+
+def test_fields_and_slides_come_by_one_command(cli, tiffs, four_glands, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_gland_mtl.jobs.segment_config.FIELD_LIMIT_PX", 300 * 300)
+    with tifffile.TiffFile(tiffs[0]) as file:
+        part = file.asarray()[:250, :250]
+    tifffile.imwrite(tiffs[0], part, resolution=(1e4 / MPP, 1e4 / MPP), resolutionunit="CENTIMETER")
+    result = segment(cli, tmp_path / "in", "-o", tmp_path / "out", "--no-tissue")
+    assert result.exit_code == 0, result.output
+    assert is_segmentation(tmp_path / "out" / "first.ome.zarr")
+    assert is_slide_store(tmp_path / "out" / "second.ome.zarr")
+
+
+def test_a_slide_gives_labels_a_table_a_summary_and_a_page(cli, tiffs, tmp_path):
+    out = tmp_path / "out"
+    result = as_slides(cli, *tiffs, "-o", out)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["first", "second", "summary of all slides"]
+    assert "4 glands" in lines[0]
+    assert "malignant (probability 0.73)" in lines[0]
+    assert {path.name for path in out.iterdir()} == {
+        *("first.ome.zarr", "first.csv", "second.ome.zarr", "second.csv"),
+        *("summary.csv", "report.html", "thumbnails"),
+    }
+    with (out / "first.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 4
+    store = SlideStore.open(out / "first.ome.zarr")
+    assert store.layout.mpp == 1.0
+    assert store.shape == (160, 180)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--engine", "torch"], ["--engine", "--slide"]),
+        (["--no-tissue"], ["--tissue", "--slide"]),
+        (["--keep-probabilities", "--field"], ["--keep-probabilities", "--slide"]),
+        (["--scheduler", "tcp://x:1", "--field"], ["--field"]),
+        (["--region", *["0", "0", "9", "9"], "--areas", "a.json"], ["--region", "--areas"]),
+        (["--no-tissue", "--tissue-threshold", "0.1"], ["not both"]),
+        (["--slide", "--tile-size", "256"], ["tile-size", "512"]),
+        (["--slide", "--engine", "steam"], ["engine", "torch", "steam"]),
+        (["--slide", "--precision", "int4"], ["precision", "float16"]),
+        (["--slide", "--tissue-threshold", "7"], ["threshold"]),
+        (["--slide", "--areas", "nothing.geojson"], ["nothing.geojson"]),
+        (["--region", "5", "5", "5", "9"], ["empty", "Y1"]),
+        (["--region", "5", "5", "9"], ["four whole numbers", "5 5 9"]),
+    ],
+)
+def test_bad_options_are_one_line_before_any_work(options, expected, cli, tiffs, tmp_path):
+    assert refused(segment(cli, tiffs[0], "-o", tmp_path / "out", *options), *expected)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_pixel_size_names_the_option_and_the_others_go_on(
+    cli, tiffs, four_glands, tmp_path
+):
+    unknown = tmp_path / "in" / "unknown.tif"
+    tifffile.imwrite(unknown, four_glands[0])
+    result = as_slides(cli, unknown, tiffs[0], "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert "--mpp" in line
+    assert "'unknown'" in line
+    assert SlideStore.open(tmp_path / "out" / "first.ome.zarr").complete
+    assert as_slides(cli, unknown, "-o", tmp_path / "out", "--mpp", MPP).exit_code == 0
+
+
+# ------------------------------------------------------------------ inputs
+
+
+def test_a_quoted_pattern_is_expanded_here(cli, tiffs, tmp_path):
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    result = as_slides(cli, tmp_path / "in" / "*", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert [line.split(":")[0] for line in result.stdout.splitlines()[:2]] == ["first", "second"]
+    refused(as_slides(cli, tmp_path / "in" / "*.svs", "-o", tmp_path / "out"), "*.svs", "matches")
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_meant_itself(cli, tiffs, tmp_path):
+    odd = tmp_path / "in" / "slide[1].tif"
+    tiffs[0].rename(odd)
+    result = as_slides(cli, odd, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "slide[1].csv").is_file()
+
+
+def test_results_in_the_folder_are_not_segmented_again(cli, tiffs, tmp_path):
+    as_slides(cli, tiffs[0], "-o", tmp_path / "in")
+    segment(cli, tiffs[1], "-o", tmp_path / "in")
+    result = as_slides(cli, tmp_path / "in", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert len(result.stdout.splitlines()) == 3
+
+
+# ------------------------------------------------------------------ parts
+
+
+def test_an_option_of_four_numbers_may_be_repeated():
+    arguments = [
+        "a.svs",
+        "--region",
+        "1",
+        "2",
+        "3",
+        "4",
+        "--region",
+        "-5",
+        "6",
+        "7",
+        "8",
+        "-o",
+        "x",
+    ]
+    joined = ["a.svs", "--region", "1 2 3 4", "--region", "-5 6 7 8", "-o", "x"]
+    assert join_regions(arguments) == joined
+    assert join_regions(["--region"]) == ["--region", ""]
+
+
+def test_several_regions_make_it_a_slide_of_several_parts(cli, tiffs, four_glands, tmp_path):
+    regions = ["--region", 20, 20, 140, 140, "--region", 180, 200, 310, 320]
+    result = segment(cli, tiffs[0], "-o", tmp_path, *regions, "--no-tissue")
+    assert result.exit_code == 0, result.output
+    found = SlideStore.open(tmp_path / "first.ome.zarr").labels("regions")[0][...]
+    expected = np.zeros((160, 180), bool)
+    expected[10:70, 10:70] = expected[90:155, 100:160] = True
+    assert np.array_equal(found > 0, expected)
+
+
+def test_drawn_areas_come_from_a_file_or_from_one_for_each_slide(cli, tiffs, tmp_path):
+    square = [[20, 20], [140, 20], [140, 140], [20, 140], [20, 20]]
+    folder = tmp_path / "areas"
+    folder.mkdir()
+    for path in tiffs:
+        content = {"type": "Polygon", "coordinates": [square]}
+        (folder / f"{path.stem}.geojson").write_text(json.dumps(content))
+    for number, areas in enumerate((folder / "first.geojson", folder)):
+        out = tmp_path / f"out{number}"
+        result = segment(cli, *tiffs, "-o", out, "--areas", areas, "--no-tissue")
+        assert result.exit_code == 0, result.output
+        for path in tiffs:
+            store = SlideStore.open(out / f"{path.stem}.ome.zarr")
+            assert store.summary["analysed_area_um2"] == pytest.approx(60**2)
+    (folder / "second.geojson").unlink()
+    refused(segment(cli, *tiffs, "-o", tmp_path / "o", "--areas", folder), "second.geojson")
+
+
+# ------------------------------------------------------------------ again
+
+
+def test_resume_leaves_complete_slides_as_they_are(cli, tiffs, tmp_path):
+    out = tmp_path / "out"
+    as_slides(cli, tiffs[0], "-o", out)
+    before = (out / "first.ome.zarr" / "zarr.json").stat().st_mtime_ns
+    refused(as_slides(cli, tiffs[0], "-o", out), "exists", "--resume", "--overwrite")
+    result = as_slides(cli, *tiffs, "-o", out, "--resume")
+    assert result.exit_code == 0, result.output
+    assert (out / "first.ome.zarr" / "zarr.json").stat().st_mtime_ns == before
+    assert SlideStore.open(out / "second.ome.zarr").complete
+
+
+def test_resume_skips_fields_of_the_same_settings_only(cli, tiffs, tmp_path):
+    segment(cli, tiffs[0], "-o", tmp_path)
+    before = (tmp_path / "first.csv").stat().st_mtime_ns
+    result = segment(cli, tiffs[0], "-o", tmp_path, "--resume")
+    assert result.exit_code == 0, result.output
+    assert "complete already" in result.stdout
+    assert (tmp_path / "first.csv").stat().st_mtime_ns == before
+    part = segment(cli, tiffs[0], "-o", tmp_path, "--resume", "--region", 80, 20, 300, 340)
+    assert refused(part, "first.ome.zarr", "another part", "--overwrite")
+    (tmp_path / "first.csv").unlink()
+    assert segment(cli, tiffs[0], "-o", tmp_path, "--resume").exit_code == 0
+    assert (tmp_path / "first.csv").is_file()
+    assert read_segmentation(tmp_path / "first.ome.zarr").complete
+
+
+def test_a_stopped_run_says_how_to_go_on(cli, tiffs, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    with monkeypatch.context() as stopping:
+        stopping.setattr("napari_gland_mtl.jobs.stop.StopToken.stopped", True)
+        result = as_slides(cli, *tiffs, "-o", out)
+    assert result.exit_code == 130
+    assert "--resume" in result.stderr.splitlines()[-1]
+    assert "2 slides are not complete" in result.stderr
+    assert as_slides(cli, *tiffs, "-o", out, "--resume").exit_code == 0
+
+
+# ------------------------------------------------------------------ info
+
+
+def test_info_says_what_was_found_on_a_slide(cli, tiffs, tmp_path):
+    as_slides(cli, tiffs[0], "-o", tmp_path)
+    shown = cli("info", tmp_path / "first.ome.zarr").stdout
+    assert "4 glands" in shown.splitlines()[0]
+    for part in (str(tiffs[0]), "180 x 160 px at 1 um/px", "1 of 1", "colours", "complete"):
+        assert part in shown
+    facts = json.loads(cli("info", tmp_path / "first.ome.zarr", "--json").stdout)
+    assert (facts["glands"], facts["complete"]) == (4, True)
+    assert facts["record"]["model"] == "colours"
+
+
+# ------------------------------------------------------------------ a cluster that is not there
+
+
+def test_a_scheduler_that_does_not_answer_is_said(cli, tiffs, tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("napari_gland_mtl.jobs.cluster_connection.CONNECT_S", 1)
+    result = segment(cli, tiffs[0], "-o", tmp_path / "out", "--scheduler", "tcp://127.0.0.1:9")
+    assert refused(result, "tcp://127.0.0.1:9", "dask scheduler")
+
+
+def test_without_distributed_the_extra_is_named(cli, tiffs, tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    result = segment(cli, tiffs[0], "-o", tmp_path / "out", "--scheduler", "tcp://127.0.0.1:9")
+    assert refused(result, "napari-gland-mtl[cluster]")
