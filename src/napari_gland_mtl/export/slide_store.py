@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from typing import Any, Self
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,10 @@ from .slide_state import (
 from .slide_tiles import WORK, Corner, SlideTiles
 from .store import check_replaceable
 from .table_stream import TableStream
+
+_REMOVED = ".removed-work-"
+_ENGINES = "engines"
+_LOCK = ".labels.lock"
 
 __all__ = ["LATTICE", "SlideStore", "StoreLayout", "is_slide_store"]
 
@@ -69,6 +74,9 @@ class SlideStore:
             self._images = SlideImages(self._root, self.layout)
             self._table = TableStream(self._root)
             self._tiles = SlideTiles(path, self.layout, writable) if self.has_work else None
+        if writable:
+            for left in path.glob(f"{_REMOVED}*"):  # by a run that was killed in its last second
+                shutil.rmtree(left, ignore_errors=True)
 
     @classmethod
     def create(
@@ -172,7 +180,47 @@ class SlideStore:
         """Whether the network's output is there: then labels can be made (anew)."""
         return (self.path / WORK / "zarr.json").is_file()
 
+    @contextmanager
+    def labelling(self) -> Iterator[None]:
+        """Keep every other process from labelling the same store meanwhile.
+
+        Raises
+        ------
+        InvalidInputError
+            If another process does so.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path / _LOCK, thread_local=False)
+        with writing(self.path):
+            try:
+                lock.acquire(timeout=0)
+            except Timeout as error:
+                raise InvalidInputError(
+                    f"Another run is writing the labels of {self.path}. Wait until it has "
+                    "ended, or stop it."
+                ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+            with suppress(OSError):
+                (self.path / _LOCK).unlink(missing_ok=True)
+
     # ------------------------------------------------------------------ tiles
+
+    def note_engine(self, name: str) -> None:
+        """Remember what computed tiles of this store, in words; from any process."""
+        with writing(self.path):
+            folder = self.path / WORK / _ENGINES
+            folder.mkdir(exist_ok=True)
+            (folder / name).touch()
+
+    @property
+    def engines(self) -> list[str]:
+        """What computed the tiles that are stored; empty once the work is removed."""
+        folder = self.path / WORK / _ENGINES
+        return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
 
     def write_tile(
         self,
@@ -321,10 +369,17 @@ class SlideStore:
             update_state(self.path, summary=found, failed=failed, complete=True)
             if not keep_work:
                 self._tiles = None
-                shutil.rmtree(self.path / WORK, ignore_errors=True)
+                self._remove_work()
             for left in self.path.rglob("*.partial"):
                 with suppress(OSError):
                     left.unlink()
+
+    def _remove_work(self) -> None:
+        """Take the network's output away at once, then remove it, which may take long."""
+        old = self.path / f"{_REMOVED}{uuid4().hex[:8]}"
+        with suppress(OSError):  # Windows does not rename what somebody reads
+            (self.path / WORK).rename(old)
+        shutil.rmtree(old if old.exists() else self.path / WORK, ignore_errors=True)
 
     # ------------------------------------------------------------------ reading
 

@@ -122,7 +122,7 @@ def is_finished(store: SlideStore, config: SlideConfig) -> bool:
     InvalidInputError
         If it was labelled with other settings, and what labels are made from is gone.
     """
-    if not store.complete:
+    if not store.complete or (store.failed and store.has_work):
         return False
     before = (store.summary or {}).get("decoding")
     if before in (None, config.decoding.model_dump(mode="json")):
@@ -141,7 +141,8 @@ def _predict_and_label(work: SlideWork, stop: StopToken) -> Iterator[Event]:
     labels = _LabelThread(work)
     missing, total = work.plan.missing, len(work.plan.tiles)
     try:
-        for event in predict_tiles(work, missing, stop, labels.tile_finished):
+        either = _EitherStop(stop, labels)
+        for event in predict_tiles(work, missing, either, labels.tile_finished):
             if isinstance(event, TileDone):
                 event = TileDone(total - len(missing) + event.done, total)
             yield event
@@ -162,8 +163,18 @@ class _LabelThread:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._abandoned = threading.Event()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="gland-mtl labels")
+        self._thread = threading.Thread(
+            # Every write is whole or not at all; and who never closes the job must not hang.
+            target=self._run,
+            name="gland-mtl labels",
+            daemon=True,
+        )
         self._thread.start()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the labels cannot go on; `events` says why."""
+        return self._error is not None
 
     def tile_finished(self, tile: Tile) -> None:
         """Say that a tile is in the store, or never will be."""
@@ -193,22 +204,26 @@ class _LabelThread:
     def _tiles(self) -> Iterator[Tile]:
         while (tile := self._finished.get()) is not None:
             yield tile
-        if self._abandoned.is_set():
-            raise _AbandonedError
 
     def _run(self) -> None:
         work = self._work
         try:
             rows = ready_rows(work.plan.missing, work.view.shape[0], self._tiles())
-            for event in label_slide(work, rows):
+            for event in label_slide(work, rows, self._abandoned.is_set):
                 self._events.put(event)
-                if self._abandoned.is_set():
-                    return
-        except _AbandonedError:
-            return
         except BaseException as error:  # noqa: BLE001 - raised again in the job's thread
             self._error = error
 
 
-class _AbandonedError(Exception):
-    """Ends the sweep where it stands."""
+class _EitherStop(StopToken):
+    """Up when the user wants the job to stop, or the labels cannot go on."""
+
+    def __init__(self, stop: StopToken, labels: _LabelThread) -> None:
+        super().__init__()
+        self._stop = stop
+        self._labels = labels
+
+    @property
+    def stopped(self) -> bool:
+        """Whether either is the case."""
+        return self._stop.stopped or self._labels.failed

@@ -68,6 +68,11 @@ class SlidePlan:
     run: str = ""
 
     @property
+    def corners(self) -> set[tuple[int, int]]:
+        """(y0, x0) of all tiles, by which the store knows them."""
+        return {(tile.core.y0, tile.core.x0) for tile in self.tiles}
+
+    @property
     def missing(self) -> list[Tile]:
         """The tiles that are still to be run."""
         return [tile for tile in self.tiles if (tile.core.y0, tile.core.x0) not in self.done]

@@ -36,7 +36,8 @@ def slide_summary(work: SlideWork, labeller: SlideLabeller, analysed_px: int) ->
         ``glands``, ``glands_by_class``, ``gland_area_um2``, ``gland_area_um2_by_class``,
         ``analysed_area_um2``, ``class_probabilities``, ``class_is_supported``, ``statement``,
         ``violations_raw``, ``violations``, ``tiles``, ``tiles_done``, ``tiles_failed``,
-        ``cut_glands``, ``decoding``, ``seconds`` (by stage).
+        ``cut_glands``, ``engines`` (what computed the
+        tiles), ``decoding``, ``seconds`` (by stage).
     """
     layout = work.store.layout
     area = labeller.gland_area * layout.mpp**2
@@ -66,6 +67,7 @@ def slide_summary(work: SlideWork, labeller: SlideLabeller, analysed_px: int) ->
         "tiles_done": len(work.store.done_tiles()),
         "tiles_failed": len(work.store.failed),
         "cut_glands": int(labeller.cut),
+        "engines": work.store.engines,
         "decoding": work.plan.config.decoding.model_dump(mode="json"),
         "seconds": {name: round(value, 2) for name, value in work.clock.seconds.items()},
     }

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ..checkpoint import Model, load_model
 from ..devices import choose_device
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, UnreadableImageError
 from ..export.slide_store import SlideStore
 from ..inference.decoding import most_probable
 from ..inference.engine import choose_engine
@@ -44,6 +44,7 @@ from .stop import StopToken
 HEATMAP_ROWS = 1024
 """Rows of the class map that are averaged at a time."""
 _WRITES_AHEAD = 4
+_UNREAD_IN_A_ROW = 16
 _PREDICTOR_SETTINGS = {"tile_size", "batch_size", "flips", "engine", "precision"}
 
 
@@ -82,9 +83,8 @@ class Predictors:
                 # One by one costs a CPU nothing, and lets the user stop after every tile.
                 batch_size=1 if device.type == "cpu" else config.batch_size,
                 flips=config.flips,
-                engine=config.engine,
+                engine=engine,
                 precision=config.precision,
-                expected_tiles=len(tiles),
             )
         return self._kept[key]
 
@@ -210,7 +210,8 @@ def predict_tiles(
     if not tiles:
         return
     predictor = work.predictor()
-    batch, done = predictor.batch_size, 0
+    batch, done, unread = predictor.batch_size, 0, 0
+    engine = _EngineNote()
     before = dict(predictor.stage_seconds)
     readers = work.plan.config.readers
     work.view.announce(tile.window for tile in tiles)
@@ -222,6 +223,13 @@ def predict_tiles(
             if isinstance(result, Waiting):
                 yield _slow_drive(work, result.seconds)
                 continue
+            if isinstance(result, FailedTile):
+                unread += 1
+                if unread == _UNREAD_IN_A_ROW:
+                    raise _lost_drive(work, str(result.error))
+            else:
+                unread = 0
+                yield from engine.note(work.store, predictor)
             writer.put(result)
             for event, tile in writer.events():
                 finished(tile)
@@ -235,6 +243,35 @@ def predict_tiles(
             yield TileDone(done, len(tiles))
     for stage, seconds in predictor.stage_seconds.items():
         work.clock.add(stage, seconds - before.get(stage, 0.0))
+
+
+class _EngineNote:
+    """Writes down once what computes the tiles, and says if earlier ones were computed otherwise."""
+
+    def __init__(self) -> None:
+        self._noted = False
+
+    def note(self, store: SlideStore, predictor: Predictor) -> Iterator[Notice]:
+        """To be called when the predictor has run."""
+        if self._noted:
+            return
+        self._noted = True
+        name = f"{predictor.engine} {predictor.precision} {predictor.device.type}"
+        earlier = [other for other in store.engines if other != name]
+        store.note_engine(name)
+        if earlier:
+            yield Notice(
+                f"Earlier tiles were computed with {' and '.join(earlier)}, these with {name}: "
+                "they are equal but for rounding."
+            )
+
+
+def _lost_drive(work: SlideWork, reason: str) -> UnreadableImageError:
+    return UnreadableImageError(
+        f"{_UNREAD_IN_A_ROW} tiles of {work.slide.name} in a row could not be read; the last one: "
+        f"{reason} If the drive or the network is gone, bring it back and resume: what was done "
+        "is kept."
+    )
 
 
 def _slow_drive(work: SlideWork, seconds: float) -> Notice:
@@ -253,7 +290,7 @@ class _TileWriter:
         self._todo: queue.Queue[PredictedTile | FailedTile | None] = queue.Queue(_WRITES_AHEAD)
         self._events: queue.SimpleQueue[tuple[Event, Tile]] = queue.SimpleQueue()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="gland-mtl writer")
+        self._thread = threading.Thread(target=self._run, name="gland-mtl writer", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -304,10 +341,14 @@ class _TileWriter:
             store.fail_tile(core, str(result.error))
             return TileFailed((core.y0, core.x0, core.y1, core.x1), str(result.error))
         probabilities = np.asarray(result.probabilities, dtype=np.uint8)
-        if self._work.areas is not None:
-            inside = self._work.areas.window(*core, self._work.view.scale)
+        class_map, areas = result.class_map, self._work.areas
+        if areas is not None:
+            scale, stride = self._work.view.scale, store.layout.stride
+            inside = areas.window(*core, scale)
             probabilities = np.where(inside, probabilities, 0).astype(np.uint8)
-        store.write_tile(core, probabilities, result.class_map)
+            cells = areas.window(*core.coarsened(stride), scale * stride)
+            class_map = np.where(cells, class_map, np.nan).astype(np.float32)
+        store.write_tile(core, probabilities, class_map)
         if self._provisional:
             codes = most_probable(probabilities, range(1, len(probabilities) + 1))
             codes[~probabilities.any(axis=0)] = NOT_ANNOTATED
@@ -339,7 +380,11 @@ def ready_rows(tiles: Sequence[Tile], height: int, finished: Iterable[Tile]) -> 
     yield height
 
 
-def label_slide(work: SlideWork, ready: Iterable[int] | None = None) -> Iterator[Event]:
+def label_slide(
+    work: SlideWork,
+    ready: Iterable[int] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
     """Turn what the network said into regions, glands, table, heat map and summary.
 
     Parameters
@@ -348,12 +393,27 @@ def label_slide(work: SlideWork, ready: Iterable[int] | None = None) -> Iterator
     ready : iterable of int, optional
         Growing rows down to which all tiles are stored, while the network runs; without it,
         everything that is stored is labelled. The store is complete if no tile is missing then.
+    stopped : callable
+        Asked every few seconds; once it says yes, the labels are left as they are.
 
     Yields
     ------
     Event
         `BlockDone` for every block of labels.
+
+    Raises
+    ------
+    InvalidInputError
+        If another process is labelling the same store.
+    OutputNotWritableError
     """
+    with work.store.labelling():
+        yield from _label_slide(work, ready, stopped)
+
+
+def _label_slide(
+    work: SlideWork, ready: Iterable[int] | None, stopped: Callable[[], bool]
+) -> Iterator[Event]:
     store, config = work.store, work.plan.config
     store.start_labels()
     labeller = SlideLabeller(
@@ -367,7 +427,7 @@ def label_slide(work: SlideWork, ready: Iterable[int] | None = None) -> Iterator
     )
     rows = [work.view.shape[0]] if ready is None else ready
     analysed = 0
-    for block in work.clock.each("labels", labeller.blocks(rows)):
+    for block in work.clock.each("labels", labeller.blocks(rows, stopped)):
         with work.clock.spent("write labels"):
             store.write_block(block.window, block.regions, block.glands)
             store.append_rows(block.table)
@@ -375,14 +435,18 @@ def label_slide(work: SlideWork, ready: Iterable[int] | None = None) -> Iterator
         # Without the glass of the tiles: the network saw that, too.
         analysed += int(np.count_nonzero(block.regions))
         yield BlockDone(block.window, final=True)
+    if stopped():
+        return
     with work.clock.spent("heat map"):
         _write_heatmaps(store)
-    wanted = {(tile.core.y0, tile.core.x0) for tile in work.plan.tiles}
     summary = slide_summary(work, labeller, analysed)
-    if wanted - store.done_tiles() - set(store.failed):
+    if work.plan.corners - store.done_tiles() - set(store.failed):
         store.write_summary(summary)
     else:
-        store.finish(summary, keep_work=config.keep_probabilities)
+        before = store.record["settings"].get("keep_probabilities", False)
+        # Tiles that could not be read can be tried again, and need what lies around them then.
+        keep = config.keep_probabilities or before or bool(store.failed)
+        store.finish(summary, keep_work=keep)
 
 
 def _write_heatmaps(store: SlideStore) -> None:

@@ -1,7 +1,8 @@
 """Where the time of a long job goes: seconds by stage, over several threads.
 
-CPU seconds of the thread that works on the stage, so that waiting for another stage counts for
-neither. Stages that overlap add up to more than the job took.
+What is measured here are CPU seconds of the thread that works on the stage, so that waiting for
+another stage counts for neither. The network's part comes from the predictor, in seconds by the
+clock. Stages that overlap add up to more than the job took.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ Item = TypeVar("Item")
 
 
 class StageClock:
-    """Adds up CPU seconds by stage; may be used from several threads.
+    """Adds up seconds by stage; may be used from several threads.
 
     Examples
     --------
@@ -33,12 +34,12 @@ class StageClock:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """CPU seconds of each stage so far."""
+        """Seconds of each stage so far."""
         with self._lock:
             return dict(self._seconds)
 
     def add(self, stage: str, seconds: float) -> None:
-        """Count seconds measured elsewhere."""
+        """Count seconds measured elsewhere, in whatever way."""
         with self._lock:
             self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
 
