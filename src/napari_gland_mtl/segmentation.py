@@ -16,6 +16,9 @@ from .regions import RegionHierarchy
 LEAST_GLAND_SHARE = 0.02
 """Share of the analysed area that glands must cover for the image's class to mean something."""
 
+UNDECIDED_BELOW = 0.6
+"""Probability of the likelier class below which nothing is said for it."""
+
 GlandTable = dict[str, npt.NDArray[Any]]
 """Column name -> values, one row per gland, first column ``label``."""
 

@@ -42,6 +42,15 @@ def _only_the_tiny_model(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing is ever written to the documents of whoever runs the tests."""
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    monkeypatch.setattr("napari_gland_mtl.widgets._output_row.own_folder", lambda: folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
 def _no_thread_is_left() -> Iterator[None]:
     """Every test ends with the threads of jobs gone."""
     yield
@@ -90,6 +99,89 @@ def tissue() -> npt.NDArray[np.uint8]:
 def image(viewer: Any, tissue: npt.NDArray[np.uint8]) -> Any:
     """The tissue as a layer with a pixel size."""
     return viewer.add_image(tissue, name="tissue", scale=(MPP, MPP), translate=(10, 20), units="um")
+
+
+@pytest.fixture
+def small_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is larger than half a megapixel counts as a slide."""
+    monkeypatch.setattr("napari_gland_mtl.jobs.segment_config.FIELD_LIMIT_PX", 500_000)
+
+
+@pytest.fixture(scope="session")
+def slide_pixels() -> npt.NDArray[np.uint8]:
+    """Glass with a piece of tissue on it, 1024 x 1536: rings every 160 x 160 px.
+
+    The glass is as grey as it may be: what is white is lumen for the network of the tests.
+    """
+    slide = np.full((1024, 1536, 3), 205, np.uint8)
+    y, x = np.mgrid[:160, :160]
+    cell = np.full((160, 160, 3), (225, 160, 200), np.uint8)
+    distance = np.hypot(y - 80, x - 80)
+    cell[distance < 55] = (120, 60, 150)
+    cell[distance < 25] = (245, 240, 245)
+    slide[192:832, 128:1408] = np.tile(cell, (4, 8, 1))
+    noise = np.random.default_rng(0).integers(-8, 8, slide.shape)
+    return np.clip(slide + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def write_pyramid(tmp_path: Path) -> Callable[..., Path]:
+    """Writes pixels as a pyramidal TIFF with tiles of 256 px at three resolutions."""
+    import tifffile
+
+    def write(name: str, pixels: npt.NDArray[np.uint8], mpp: float | None = MPP) -> Path:
+        path = tmp_path / "slides" / name
+        path.parent.mkdir(exist_ok=True)
+        with tifffile.TiffWriter(path) as file:
+            for factor in (1, 4, 16):
+                size = {} if mpp is None else {"resolution": (1e4 / (mpp * factor),) * 2}
+                file.write(
+                    pixels[::factor, ::factor],
+                    tile=(256, 256),
+                    photometric="rgb",
+                    compression="deflate",
+                    subfiletype=int(factor > 1),
+                    resolutionunit="CENTIMETER" if size else "NONE",
+                    **size,
+                )
+        return path
+
+    return write
+
+
+@pytest.fixture
+def slide_file(write_pyramid: Callable[..., Path], slide_pixels: npt.NDArray[np.uint8]) -> Path:
+    """The slide with its pixel size, in a folder of its own."""
+    return write_pyramid("slide.tif", slide_pixels)
+
+
+@pytest.fixture
+def make_quick() -> Callable[[Any], None]:
+    """Gives the form for slides small tiles, no flips and one engine."""
+
+    def change(advanced: Any) -> None:
+        advanced.expand(animate=False)
+        controls = advanced.form.controls
+        controls["tile_size"].value = 512
+        controls["flips"].value = False
+        controls["engine"].value = "torch"
+
+    return change
+
+
+@pytest.fixture
+def slide(
+    viewer: Any,
+    widget: Any,
+    small_fields: None,
+    slide_file: Path,
+    make_quick: Callable[[Any], None],
+) -> Any:
+    """The slide's layer, and settings in the dock that do not keep a test waiting."""
+    (layer,) = viewer.open(slide_file, plugin="napari-gland-mtl")
+    widget.inputs.refresh()
+    make_quick(widget.inputs.advanced)
+    return layer
 
 
 @pytest.fixture

@@ -12,9 +12,25 @@ from napari_gland_mtl.widgets._layer_styles import gland_colors, rgba
 from napari_gland_mtl.widgets._result_text import (
     class_sentence,
     duration_text,
+    failed_tiles_sentence,
     gland_sentence,
+    slide_area_sentence,
+    slide_class_rows,
+    slide_part_sentence,
+    slide_trouble_sentence,
     topology_sentence,
 )
+
+SUMMARY = {
+    "glands_by_class": {"benign": 1200, "malignant": 0},
+    "gland_area_um2": 3e6,
+    "gland_area_um2_by_class": {"benign": 3e6, "malignant": 0.0},
+    "analysed_area_um2": 12e6,
+    "tiles": 40,
+    "tiles_done": 40,
+    "tiles_failed": 0,
+    "cut_glands": 0,
+}
 
 
 def test_a_toss_up_is_called_undecided() -> None:
@@ -67,3 +83,30 @@ def test_durations_are_rounded_as_people_say_them() -> None:
         "2 min",
         "1 h 12 min",
     ]
+
+
+def test_the_areas_of_a_slide_are_in_square_millimetres() -> None:
+    assert "12.00 mm²" in slide_area_sentence(SUMMARY)
+    assert "3.00 mm² (25%)" in slide_area_sentence(SUMMARY)
+    assert slide_class_rows(SUMMARY) == {"benign": "1,200; 3.00 mm²", "malignant": "0"}
+    assert "0 µm²" in slide_area_sentence({**SUMMARY, "analysed_area_um2": 0.0})
+
+
+def test_a_slide_without_trouble_has_none_to_tell() -> None:
+    assert slide_trouble_sentence(SUMMARY) == slide_part_sentence(SUMMARY) == ""
+
+
+def test_what_could_not_be_done_on_a_slide_is_told() -> None:
+    found = {**SUMMARY, "tiles_done": 37, "tiles_failed": 3, "cut_glands": 1}
+    assert "3 tiles of 40" in slide_trouble_sentence(found)
+    assert "1 gland was too large" in slide_trouble_sentence(found)
+    assert slide_part_sentence(found) == ""
+    assert "30 of 40" in slide_part_sentence({**found, "tiles_done": 27})
+
+
+def test_failed_tiles_are_listed_up_to_a_few() -> None:
+    tile = ((0, 512, 512, 1024), "the file is damaged")
+    assert failed_tiles_sentence([tile]).startswith("1 tile could not be read")
+    many = failed_tiles_sentence([tile] * 5)
+    assert many.count("the file is damaged") == 3
+    assert "and 2 more" in many

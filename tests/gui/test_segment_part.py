@@ -15,14 +15,14 @@ MPP = 0.5
 
 
 def choose(widget: Any, extent: Extent) -> None:
-    widget.extent_chooser.combo.setCurrentText(extent.value)
+    widget.inputs.extent_chooser.combo.setCurrentText(extent.value)
 
 
 def test_a_drawn_rectangle_limits_the_result_and_it_sits_in_place(
     viewer: Any, widget: Any, image: Any, finish: Any
 ) -> None:
-    choose(widget, Extent.RECTANGLE)
-    widget.extent_chooser.draw_button.click()
+    choose(widget, Extent.SHAPES)
+    widget.inputs.extent_chooser.draw_button.click()
     shapes = viewer.layers[-1]
     assert shapes.mode == "add_rectangle"
     assert shapes.units == image.units
@@ -41,8 +41,8 @@ def test_a_part_shows_what_the_whole_shows_there(
     widget.run()
     finish(widget)
     whole = _layers.result_layers(viewer, image)["regions"].data.copy()
-    choose(widget, Extent.RECTANGLE)
-    widget.extent_chooser.draw_button.click()
+    choose(widget, Extent.SHAPES)
+    widget.inputs.extent_chooser.draw_button.click()
     viewer.layers[-1].add_rectangles(np.array([[-0.5, -0.5], [99.5, 127.5]]))
     widget.run()
     finish(widget)
@@ -53,16 +53,16 @@ def test_a_part_shows_what_the_whole_shows_there(
 
 
 def test_run_without_a_rectangle_asks_for_one(viewer: Any, widget: Any, image: Any) -> None:
-    choose(widget, Extent.RECTANGLE)
+    choose(widget, Extent.SHAPES)
     widget.run()
-    assert "Draw a rectangle" in widget.message.text()
+    assert "Press “Draw”" in widget.message.text()
     assert list(viewer.layers) == [image]
     assert not widget.running
 
 
 def test_a_rectangle_beside_the_image_is_refused(viewer: Any, widget: Any, image: Any) -> None:
-    choose(widget, Extent.RECTANGLE)
-    widget.extent_chooser.draw_button.click()
+    choose(widget, Extent.SHAPES)
+    widget.inputs.extent_chooser.draw_button.click()
     viewer.layers[-1].add_rectangles(np.array([[500.0, 500.0], [600.0, 600.0]]))
     widget.run()
     assert "outside" in widget.message.text()
@@ -105,3 +105,21 @@ def test_a_speck_is_too_small_a_part(image: Any) -> None:
 def test_a_box_is_clipped_to_the_image(image: Any) -> None:
     points = [image.data_to_world(p) for p in ((-50, 100), (60, 900))]
     assert window_around(points, image) == (0, 100, 61, 224)
+
+
+def test_of_a_round_shape_the_box_around_it_is_segmented_and_said_to_be(
+    viewer: Any, widget: Any, image: Any, finish: Any
+) -> None:
+    choose(widget, Extent.SHAPES)
+    widget.inputs.extent_chooser.draw_button.click()
+    shapes = viewer.layers[-1]
+    shapes.add_rectangles(np.array([[9.5, 19.5], [89.5, 119.5]]))
+    widget.inputs.refresh()
+    assert "around the shape" not in widget.inputs.way_label.text()
+    shapes.data = []
+    shapes.add_ellipses(np.array([[49.5, 69.5], [40.0, 50.0]]))
+    widget.inputs.refresh()
+    assert "around the shape" in widget.inputs.way_label.text()
+    widget.run()
+    finish(widget)
+    assert _layers.result_layers(viewer, image)["regions"].data.shape == (80, 100)

@@ -24,7 +24,7 @@ def segmented(viewer: Any, widget: Any, image: Any, finish: Any) -> Any:
 
 
 def test_the_dock_opens_from_the_manifest_and_lists_the_models(widget: Any) -> None:
-    combo = widget.model_chooser.combo
+    combo = widget.inputs.model_chooser.combo
     assert type(widget).__name__ == "SegmentWidget"
     assert combo.itemText(0) == "tiny"
     assert combo.itemText(combo.count() - 1) == "Open model file…"
@@ -75,7 +75,7 @@ def test_running_again_replaces_and_leaves_other_layers_alone(
     before = results(viewer, segmented)
     mine = viewer.add_labels(np.zeros((160, 224), int), name="tissue glands of mine", units="um")
     before["regions"].opacity = 0.3
-    widget.image_chooser.choose(segmented)
+    widget.inputs.image_chooser.choose(segmented)
     widget.run()
     finish(widget)
     after = results(viewer, segmented)
@@ -107,11 +107,11 @@ def test_results_of_two_images_do_not_replace_each_other(
     viewer: Any, widget: Any, segmented: Any, finish: Any, tissue: Any
 ) -> None:
     other = viewer.add_image(tissue[:, ::-1], name="other", scale=(MPP, MPP), units="um")
-    assert widget.image_chooser.layer is other
+    assert widget.inputs.image_chooser.layer is other
     widget.run()
     finish(widget)
     assert set(results(viewer, other)) == set(results(viewer, segmented)) == {"regions", "glands"}
-    widget.image_chooser.choose(segmented)
+    widget.inputs.image_chooser.choose(segmented)
     assert widget.result.isVisible()
 
 
@@ -152,8 +152,8 @@ def test_settings_of_the_advanced_form_reach_the_run(
 ) -> None:
     from napari_gland_mtl.widgets._layer_data import record_of
 
-    widget.advanced.expand()
-    form = widget.advanced.form
+    widget.inputs.advanced.expand()
+    form = widget.inputs.advanced.form
     form.controls["flips"].value = False
     widget.run()
     finish(widget)

@@ -37,7 +37,7 @@ def test_saved_masks_open_again_as_the_same_layers(
         assert list(after[role].features.columns) == list(features.columns)
     assert after["glands"].contour > 0
     assert widget.result.isVisible()
-    assert widget.pixel_size.edit.text() == "0.5"
+    assert widget.inputs.pixel_size.edit.text() == "0.5"
 
 
 def test_running_on_a_reopened_image_replaces_what_was_saved(
@@ -47,7 +47,7 @@ def test_running_on_a_reopened_image_replaces_what_was_saved(
     finish(widget)
     viewer.layers.clear()
     viewer.open(tmp_path / "tissue.ome.zarr", plugin="napari-gland-mtl")
-    widget.image_chooser.setCurrentText("tissue")
+    widget.inputs.image_chooser.setCurrentText("tissue")
     widget.run()
     finish(widget)
     assert sorted(layer.name for layer in viewer.layers) == [
@@ -100,5 +100,5 @@ def test_a_result_without_an_image_to_write_is_refused(widget: Any, image: Any) 
 
 def test_the_manifest_opens_the_samples(viewer: Any, widget: Any) -> None:
     viewer.open_sample("napari-gland-mtl", "synthetic_benign")
-    assert widget.image_chooser.layer is not None
-    assert widget.pixel_size.value() == pytest.approx(0.62)
+    assert widget.inputs.image_chooser.layer is not None
+    assert widget.inputs.pixel_size.value() == pytest.approx(0.62)

@@ -24,8 +24,8 @@ def job_threads() -> list[str]:
 def long_run(viewer: Any, widget: Any, tissue: Any, qtbot: Any) -> Any:
     """A run of dozens of tiles, some of which are done."""
     image = viewer.add_image(np.tile(tissue, (8, 6, 1)), scale=(MPP, MPP), units="um")
-    widget.advanced.expand()
-    widget.advanced.form.controls["tile_size"].value = 192
+    widget.inputs.advanced.expand()
+    widget.inputs.advanced.form.controls["tile_size"].value = 192
     widget.run()
     qtbot.waitUntil(lambda: widget.run_panel.bar.value() > 2, timeout=30_000)
     return image
@@ -40,14 +40,14 @@ def test_a_missing_pixel_size_is_asked_for_and_never_guessed(
     viewer: Any, widget: Any, tissue: Any, finish: Any
 ) -> None:
     image = viewer.add_image(tissue, name="tissue", scale=(0.25, 0.25))
-    assert widget.pixel_size.edit.text() == ""
-    assert "0.25, without a unit" in widget.pixel_size.note.text()
+    assert widget.inputs.pixel_size.edit.text() == ""
+    assert "0.25, without a unit" in widget.inputs.pixel_size.note.text()
     widget.run()
     assert "µm per pixel" in widget.message.text()
     assert not widget.running
     assert list(viewer.layers) == [image]
-    widget.pixel_size.edit.clear()
-    widget.pixel_size.edit.insert("0,5")
+    widget.inputs.pixel_size.edit.clear()
+    widget.inputs.pixel_size.edit.insert("0,5")
     widget.run()
     finish(widget)
     assert len(_layers.result_layers(viewer, image)) == 2
@@ -59,17 +59,17 @@ def test_an_impossible_pixel_size_is_not_taken(
     viewer: Any, widget: Any, tissue: Any, scale: Any, units: str
 ) -> None:
     viewer.add_image(tissue, scale=scale, units=units)
-    assert widget.pixel_size.edit.text() == ""
-    assert "enter" in widget.pixel_size.note.text()
+    assert widget.inputs.pixel_size.edit.text() == ""
+    assert "enter" in widget.inputs.pixel_size.note.text()
 
 
 def test_the_pixel_size_follows_the_units_of_the_layer(
     viewer: Any, widget: Any, tissue: Any
 ) -> None:
     image = viewer.add_image(tissue, scale=(0.00025, 0.00025), units="mm")
-    assert float(widget.pixel_size.edit.text()) == pytest.approx(0.25)
+    assert float(widget.inputs.pixel_size.edit.text()) == pytest.approx(0.25)
     image.scale = (0.0005, 0.0005)
-    assert float(widget.pixel_size.edit.text()) == pytest.approx(0.5)
+    assert float(widget.inputs.pixel_size.edit.text()) == pytest.approx(0.5)
 
 
 def test_an_error_in_the_job_shows_its_cure_and_keeps_the_layers(
@@ -78,7 +78,7 @@ def test_an_error_in_the_job_shows_its_cure_and_keeps_the_layers(
     widget.run()
     finish(widget)
     before = list(viewer.layers)
-    monkeypatch.setattr(widget.device_chooser, "device", lambda: "cuda:7")
+    monkeypatch.setattr(widget.inputs.device_chooser, "device", lambda: "cuda:7")
     widget.run()
     finish(widget)
     assert "cuda" in widget.message.text().lower()
@@ -120,9 +120,9 @@ def test_a_stack_is_refused_with_its_cure(viewer: Any, widget: Any) -> None:
 def test_a_file_that_is_no_model_is_refused(widget: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     path.write_bytes(b"\x80\x04pickle")
-    widget.model_chooser.open_file(path)
+    widget.inputs.model_chooser.open_file(path)
     assert "safetensors" in widget.message.text()
-    assert widget.model_chooser.model() == "tiny"
+    assert widget.inputs.model_chooser.model() == "tiny"
 
 
 def test_cancel_stops_soon_and_keeps_what_is_done(

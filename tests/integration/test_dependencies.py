@@ -8,6 +8,8 @@ import ast
 import re
 import sys
 import tomllib
+from collections.abc import Iterable
+from functools import lru_cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -30,8 +32,9 @@ def declared(extra: str | None = None) -> set[str]:
     return {canonical(re.split(r"[\[<>=!~ ;]", line)[0]) for line in lines}
 
 
-def imported(files: list[Path]) -> set[str]:
-    return set().union(*(modules_of(ast.parse(path.read_text())) for path in files))
+@lru_cache(maxsize=1)
+def distributions() -> dict[str, list[str]]:
+    return dict(packages_distributions())
 
 
 def modules_of(tree: ast.Module) -> set[str]:
@@ -41,9 +44,18 @@ def modules_of(tree: ast.Module) -> set[str]:
             modules |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             modules.add(str(node.module).partition(".")[0])
-    known = packages_distributions()
+    return modules
+
+
+def packages(trees: Iterable[ast.Module]) -> set[str]:
+    """The distributions that syntax trees import from."""
+    modules = set().union(*(modules_of(tree) for tree in trees))
     third_party = modules - sys.stdlib_module_names - {PACKAGE.name}
-    return {canonical(known.get(module, [module])[0]) for module in third_party}
+    return {canonical(distributions().get(module, [module])[0]) for module in third_party}
+
+
+def imported(files: list[Path]) -> set[str]:
+    return packages(ast.parse(path.read_text()) for path in files)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +69,7 @@ def widgets() -> set[str]:
 
 
 def test_the_search_sees_imports_inside_functions():
-    assert "dask" in imported([PACKAGE / "slides" / "slide.py"])
+    assert "dask" in imported([PACKAGE / "slides" / "lazy_levels.py"])
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +95,7 @@ def test_core_imports_declared_dependencies_only(core, optional):
 
 def test_what_an_extra_brings_is_imported_when_it_is_used(optional):
     for path in PACKAGE.rglob("*.py"):
-        assert not modules_of(at_import(path)) & optional, path
+        assert not packages([at_import(path)]) & optional, path
 
 
 def test_no_extra_is_unused(core, optional):

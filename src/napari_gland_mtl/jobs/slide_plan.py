@@ -188,7 +188,9 @@ def _check_same(store: SlideStore, identity: dict[str, Any]) -> None:
     before = store.record.get("identity", {})
     differing = [name for name, value in identity.items() if before.get(name) != value]
     if differing:
-        words = ", ".join(f"{name} ({before.get(name)} before)" for name in differing)
+        words = ", ".join(
+            name if name == "areas" else f"{name} ({before.get(name)} before)" for name in differing
+        )
         raise InvalidInputError(
             f"{store.path} was begun with other settings: {words}. Give the same settings to "
             "resume, another folder, or allow it to be overwritten."

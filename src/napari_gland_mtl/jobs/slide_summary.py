@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..segmentation import LEAST_GLAND_SHARE, probability_text
+from ..segmentation import LEAST_GLAND_SHARE, UNDECIDED_BELOW, probability_text
 
 if TYPE_CHECKING:
     from ..inference.slide_labels import SlideLabeller
@@ -83,17 +83,18 @@ def statement(summary: dict[str, Any]) -> str:
         return f"{_count(glands)}; too little gland tissue to tell the class of the slide."
     name, probability = max(summary["class_probabilities"].items(), key=lambda item: item[1])
     shares = ", ".join(
-        f"{count} {kind} ({summary['gland_area_um2_by_class'][kind] / area:.0%} of their area)"
+        f"{count:,} {kind} ({summary['gland_area_um2_by_class'][kind] / area:.0%} of their area)"
         for kind, count in summary["glands_by_class"].items()
     )
+    looks = "are undecided" if probability < UNDECIDED_BELOW else f"look {name}"
     return (
-        f"{_count(glands)}: {shares}. All of them together look {name} "
+        f"{_count(glands)}: {shares}. All of them together {looks} "
         f"(probability {probability_text(probability)})."
     )
 
 
 def _count(glands: int) -> str:
-    return "1 gland" if glands == 1 else f"{glands} glands"
+    return "1 gland" if glands == 1 else f"{glands:,} glands"
 
 
 def _softmax(logits: Any) -> list[float]:

@@ -246,7 +246,7 @@ def predict_tiles(
 
 
 class _EngineNote:
-    """Writes down once what computes the tiles, and says if earlier ones were computed otherwise."""
+    """Writes down what computes the tiles, and says if earlier ones were computed otherwise."""
 
     def __init__(self) -> None:
         self._noted = False

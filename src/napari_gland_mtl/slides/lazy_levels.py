@@ -7,11 +7,13 @@ averaging 2 x 2 pixels, tile by tile, and the tiles are kept.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 
+from ..errors import UnreadableImageError
 from .rgb import RGB
 from .slide import Slide
 from .tiled import TiledSlide
@@ -19,6 +21,9 @@ from .tiled import TiledSlide
 LARGEST_SIDE = 2048
 """Pixels of the longer side up to which a level is small enough for a screen."""
 _MADE_BYTES = 256 * 2**20
+_UNREADABLE_GREY = 128
+
+logger = logging.getLogger(__name__)
 
 
 class LevelArray:
@@ -33,6 +38,7 @@ class LevelArray:
     def __init__(self, slide: Slide, level: int) -> None:
         self._slide = slide
         self._level = level
+        self._complained = False
         size = slide.levels[level]
         self.shape = (size.height, size.width, 3)
 
@@ -43,10 +49,20 @@ class LevelArray:
         if y0 >= y1 or x0 >= x1:
             window = np.empty((y1 - y0, x1 - x0, 3), np.uint8)
         else:
-            window = self._slide.read_region(self._level, y0, x0, y1 - y0, x1 - x0)
+            window = self._shown(y0, x0, y1 - y0, x1 - x0)
         # One axis after the other: two lists together would mean pairs.
         chosen = window[:, columns]
         return chosen[rows][(..., *rest)]
+
+    def _shown(self, y: int, x: int, height: int, width: int) -> RGB:
+        """A window; flat grey where it is damaged, since one bad tile must not hide the slide."""
+        try:
+            return self._slide.read_region(self._level, y, x, height, width)
+        except UnreadableImageError as error:
+            if not self._complained:
+                self._complained = True
+                logger.warning("%s Parts that cannot be read are shown in grey.", error)
+            return np.full((height, width, 3), _UNREADABLE_GREY, np.uint8)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return np.asarray(self._slide.read(self._level), dtype)

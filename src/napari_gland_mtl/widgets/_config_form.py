@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import annotated_types
@@ -58,6 +58,14 @@ class ConfigForm(QWidget):
         """Field names and values, nested configurations as dicts."""
         found = {name: control.value for name, control in self.controls.items()}
         return found | {name: group.values() for name, group in self.groups.items()}
+
+    def set_values(self, values: Mapping[str, Any]) -> None:
+        """Take over values as `values` gives them; names without a control are left out."""
+        for name, value in values.items():
+            if name in self.controls:
+                self.controls[name].value = value
+            elif name in self.groups:
+                self.groups[name].set_values(value)
 
     def reset(self) -> None:
         """Back to the start values."""

@@ -9,8 +9,15 @@ from ..errors import GlandMTLError
 UNCHANGED = "All layers are as they were."
 
 
-def error_text(error: BaseException) -> str:
-    """The message for the user; never a traceback."""
+def error_text(error: BaseException, kept: str = UNCHANGED) -> str:
+    """The message for the user; never a traceback.
+
+    Parameters
+    ----------
+    error : BaseException
+    kept : str
+        What became of the viewer's layers.
+    """
     if isinstance(error, GlandMTLError):
         return str(error)
     if isinstance(error, ValidationError):
@@ -18,11 +25,11 @@ def error_text(error: BaseException) -> str:
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return (
             "There is not enough memory. Choose a smaller part of the image, or a smaller tile "
-            f"size under “Advanced”. {UNCHANGED}"
+            f"size under “Advanced”. {kept}"
         )
     return (
-        f"Something unexpected went wrong ({type(error).__name__}: {error}). {UNCHANGED} "
-        "The full report is in the terminal; please send it to the developers."
+        f"Something unexpected went wrong ({type(error).__name__}: {error}). "
+        f"{kept} The full report is in the terminal; please send it to the developers."
     )
 
 

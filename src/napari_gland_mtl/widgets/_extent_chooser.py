@@ -1,4 +1,4 @@
-"""Which part of the image: all of it, what is in view, or a rectangle drawn on it."""
+"""Which part of the image: all of it, what is in view, or the shapes drawn on it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ..errors import InvalidInputError
 from . import _layers
-from ._extent import Extent, rectangle_corners, view_corners, window_around
-from ._image_source import Window
+from ._extent import Extent, Part, part_around, part_of_shapes, view_corners, whole_part
 
 
 class ExtentChooser(QWidget):
-    """Chooses the part of the image, and offers a layer to draw a rectangle on.
+    """Chooses the part of the image, and offers a layer to draw on.
 
     Parameters
     ----------
@@ -52,11 +51,11 @@ class ExtentChooser(QWidget):
 
     def refresh(self) -> None:
         """Follow the viewer's shapes layers."""
-        if self.extent is Extent.RECTANGLE:
+        if self.extent is Extent.SHAPES:
             self._show_hint()
 
-    def window_on(self, image: Any) -> Window | None:
-        """The chosen part in px of the image's full resolution; None for all of it.
+    def part_on(self, image: Any) -> Part:
+        """The chosen part of an image layer.
 
         Raises
         ------
@@ -64,16 +63,15 @@ class ExtentChooser(QWidget):
             If nothing is drawn, or it misses the image.
         """
         if self.extent is Extent.WHOLE:
-            return None
+            return whole_part(image)
         if self.extent is Extent.VIEW:
-            return window_around(self._corners_in_view(), image)
-        shapes = _layers.rectangle_layer(self._viewer)
+            return part_around(self._corners_in_view(), image)
+        shapes = _layers.shapes_layer(self._viewer)
         if shapes is None:
             raise InvalidInputError(
-                "There is no rectangle yet. Press “Draw a rectangle”, drag one on the image, "
-                "then press Run."
+                "Nothing is drawn yet. Press “Draw”, drag a rectangle on the image, then press Run."
             )
-        return window_around(rectangle_corners(shapes), image)
+        return part_of_shapes(shapes, image)
 
     def _create_combo(self) -> QComboBox:
         combo = QComboBox()
@@ -87,27 +85,30 @@ class ExtentChooser(QWidget):
         return combo
 
     def _create_draw_button(self) -> QPushButton:
-        button = QPushButton("Draw a rectangle")
-        button.setObjectName("draw_rectangle_button")
-        button.setToolTip("Adds a layer on which one drag of the mouse draws the part to segment.")
+        button = QPushButton("Draw")
+        button.setObjectName("draw_button")
+        button.setToolTip(
+            "Adds a layer on which a drag of the mouse draws a rectangle. Its controls, on the "
+            "left, have ellipses and polygons, too; everything drawn is segmented."
+        )
         button.clicked.connect(self._draw)
         return button
 
     def _show_choice(self, *_: Any) -> None:
-        rectangle = self.extent is Extent.RECTANGLE
-        self.draw_button.setVisible(rectangle)
-        self.hint.setVisible(rectangle)
+        shapes = self.extent is Extent.SHAPES
+        self.draw_button.setVisible(shapes)
+        self.hint.setVisible(shapes)
         self._show_hint()
 
     def _show_hint(self) -> None:
-        shapes = _layers.rectangle_layer(self._viewer)
-        self.hint.setText("" if shapes is None else f"Uses the rectangle on “{shapes.name}”.")
+        shapes = _layers.shapes_layer(self._viewer)
+        self.hint.setText("" if shapes is None else f"Uses all that is drawn on “{shapes.name}”.")
 
     def _draw(self, *_: Any) -> None:
         image = self._chosen_image()
         if image is not None:
-            _layers.add_rectangle_layer(self._viewer, image)
-            self.hint.setText("Now drag a rectangle on the image, then press Run.")
+            _layers.add_shapes_layer(self._viewer, image)
+            self.hint.setText("Now drag rectangles on the image, one or several, then press Run.")
 
     def _corners_in_view(self) -> Any:
         if self._viewer.dims.ndisplay != 2:

@@ -75,7 +75,7 @@ class ImageChooser(QComboBox):
             self.choose(active)
 
     def _announce(self, *_: Any) -> None:
-        if self.layer is not self._announced:
+        if self.layer != self._announced:
             self._announced = self.layer
             self.layer_changed.emit()
 

@@ -7,12 +7,16 @@ a hint and never used.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InvalidInputError
+from ..export.ome_zarr import ATTRIBUTE
 from ._layer_data import Placement
 
 if TYPE_CHECKING:
@@ -49,18 +53,46 @@ class ImageSource:
         numpy, dask or zarr; the full resolution first.
     name : str
     height, width : int
+    path : Path or None
+        The file that lazy `levels` read from, if this plugin opened it.
     """
 
     levels: tuple[Any, ...]
     name: str
     height: int
     width: int
+    path: Path | None = None
 
-    def slide(self, mpp: float | None) -> Slide:
-        """The pixels as a slide of `mpp` um per pixel."""
+    @contextmanager
+    def opened(self, mpp: float | None) -> Iterator[Slide]:
+        """The image as a slide of `mpp` um per pixel, in the thread that calls.
+
+        A file is opened once more: a reader of its own waits for nobody, and the layer, whose
+        arrays read from the other, may be removed meanwhile.
+        """
+        slide = self._from_file() or self._from_arrays()
+        with slide:
+            if mpp is not None:
+                slide.set_mpp(mpp)
+            yield slide
+
+    def _from_arrays(self) -> Slide:
         from ..slides.array import slide_from_array
 
-        return slide_from_array(list(self.levels), mpp=mpp, name=self.name)
+        return slide_from_array(list(self.levels), name=self.name)
+
+    def _from_file(self) -> Slide | None:
+        """The file, if it is there and still what the layer shows."""
+        from ..slides import open_slide
+
+        if self.path is None or not self.path.exists():
+            return None
+        slide = open_slide(self.path)
+        full = slide.levels[0]
+        if (full.height, full.width) == (self.height, self.width):
+            return slide
+        slide.close()
+        return None
 
 
 def full_resolution(layer: Any) -> Any:
@@ -160,4 +192,13 @@ def image_source(layer: Any) -> ImageSource:
     """
     height, width = image_shape(layer)
     levels = tuple(layer.data) if layer.multiscale else (layer.data,)
-    return ImageSource(levels, layer.name, height, width)
+    return ImageSource(levels, layer.name, height, width, _file_of(layer))
+
+
+def _file_of(layer: Any) -> Path | None:
+    """The file that a lazy layer reads from; an array in memory may be another image by now."""
+    record = layer.metadata.get(ATTRIBUTE)
+    if isinstance(full_resolution(layer), np.ndarray) or not isinstance(record, Mapping):
+        return None
+    path = record.get("path")
+    return Path(path) if record.get("role") == "image" and path else None

@@ -15,10 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..export.ngff import TISSUE_COLOR
 from ..regions import RegionHierarchy
 from ..segmentation import GlandTable
 
 GLANDS_OPACITY = 1.0
+TISSUE_OPACITY = 0.3
+HEAT_MAP_OPACITY = 0.6
+LISTED_LABELS = 2**16 - 1
+"""The largest label that napari finds in a list of colours without numba."""
 CLEAR = (0.0, 0.0, 0.0, 0.0)
 UNKNOWN_CLASS_COLOR = "#ffffff"
 # Sky blue, vermillion, bluish green, orange: none of them is the colour of a default region.
@@ -100,8 +105,46 @@ def glands_style(table: GlandTable, summary: Mapping[str, Any]) -> dict[str, Any
     return {"colormap": gland_colors(table, classes), "opacity": GLANDS_OPACITY}
 
 
+def slide_glands_style(table: GlandTable, classes: Sequence[str]) -> dict[str, Any]:
+    """Layer attributes of a slide's gland outlines, whose table comes when it is done.
+
+    Until then they are white; of more glands than napari can tell apart by a list of colours,
+    each gets one of its own.
+
+    Parameters
+    ----------
+    table : dict of str to ndarray
+        One row per gland; empty while it is not known.
+    classes : sequence of str
+    """
+    labels = table.get("label", ())
+    if len(labels) and max(labels) > LISTED_LABELS:
+        return {"opacity": GLANDS_OPACITY}
+    return {"colormap": gland_colors(table, classes), "opacity": GLANDS_OPACITY}
+
+
+def heat_map_style(index: int) -> dict[str, Any]:
+    """Layer attributes of the map of a class's probability: its colour, clear where it is 0.
+
+    Parameters
+    ----------
+    index : int
+        Of the class in the model's order.
+    """
+    color = class_color(index)
+    colors = np.array([rgba(color, 0.0), rgba(color)])
+    # Light on white glass adds nothing: the map is laid over the stain instead.
+    return {"colormap": colors, "blending": "translucent", "opacity": HEAT_MAP_OPACITY}
+
+
+def tissue_style() -> dict[str, Any]:
+    """Layer attributes of a tissue mask."""
+    colors: ColorDict = {None: CLEAR, 0: CLEAR, 1: rgba(TISSUE_COLOR)}
+    return {"colormap": colors, "opacity": TISSUE_OPACITY}
+
+
 def legend(
-    hierarchy: RegionHierarchy, class_counts: Mapping[str, int], unknown: int = 0
+    hierarchy: RegionHierarchy, class_counts: Mapping[str, int | str], unknown: int = 0
 ) -> list[LegendEntry]:
     """Regions as areas, then classes as outlines with their number of glands."""
     entries = []

@@ -1,4 +1,4 @@
-"""The only file that changes the viewer's layers.
+"""The viewer's layers: only this file changes them, and `_slide_layers` for slides.
 
 An image has at most one pair of result layers, recognised by their metadata, not by name. A new
 run takes their place in the list; what the user has painted on since is kept, renamed. New
@@ -8,7 +8,7 @@ everything as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +18,14 @@ from napari.layers import Image, Labels, Layer, Shapes
 from ..errors import InvalidInputError
 from ..export.layers import LayerData, gland_table, was_edited
 from ..export.ome_zarr import ATTRIBUTE, GLANDS, REGIONS
+from ..export.slide_layers import HEAT_MAP, slide_role
 from ..segmentation import Segmentation
 from ._image_source import image_shape, placement_of
 from ._layer_data import ResultRecord, as_computed, record_of
 from ._layer_styles import contour_width, glands_style
 
 KEPT_LOOK = ("opacity", "blending", "contour")
-RECTANGLE_COLOR = "#009e73"
+SHAPES_COLOR = "#009e73"
 
 
 class LayerWatch:
@@ -57,8 +58,9 @@ class LayerWatch:
 
 
 def image_layers(viewer: Any) -> list[Image]:
-    """Image layers, the topmost first, as in napari's list."""
-    return [layer for layer in reversed(viewer.layers) if isinstance(layer, Image)]
+    """Layers that may be segmented, the topmost first, as in napari's list."""
+    images = [layer for layer in reversed(viewer.layers) if isinstance(layer, Image)]
+    return [layer for layer in images if slide_role({"metadata": layer.metadata}) != HEAT_MAP]
 
 
 def active_image(viewer: Any) -> Image | None:
@@ -129,20 +131,19 @@ def adopt_opened_results(viewer: Any) -> None:
         if record is None or record.image_id:
             continue
         for image in image_layers(viewer):
-            if _belong_together(image, layer):
+            if belong_together(image, layer, layer.metadata[ATTRIBUTE]):
                 found = {**layer.metadata[ATTRIBUTE], "image_id": str(image.unique_id)}
                 layer.metadata = {**layer.metadata, ATTRIBUTE: found}
                 _outline(layer)
                 break
 
 
-def _belong_together(image: Layer, labels: Labels) -> bool:
-    """Whether an image and labels were opened from the same store."""
-    paths = image.source.path, labels.source.path
+def belong_together(image: Layer, result: Layer, record: Mapping[str, Any]) -> bool:
+    """Whether an image and a layer of a result were opened from the same store."""
+    paths = image.source.path, result.source.path
     if None not in paths:
         return bool(paths[0] == paths[1])
-    record = _record(labels)
-    return record is not None and record.image_name == image.name
+    return record.get("image_name") == image.name
 
 
 def _outline(layer: Labels) -> None:
@@ -214,13 +215,13 @@ def _swap(viewer: Any, image: Layer, fresh: Sequence[Labels]) -> Replacement:
     return Replacement(tuple(removed), tuple(notices))
 
 
-def add_rectangle_layer(viewer: Any, image: Layer) -> Shapes:
-    """A layer over `image`, ready for a rectangle to be dragged on it."""
+def add_shapes_layer(viewer: Any, image: Layer) -> Shapes:
+    """A layer over `image`, ready for rectangles to be dragged on it."""
     image_shape(image)
     placed = placement_of(image).attributes((0.0, 0.0), 1.0)
     layer = Shapes(
         name=f"{image.name} part",
-        edge_color=RECTANGLE_COLOR,
+        edge_color=SHAPES_COLOR,
         face_color="transparent",
         edge_width=max(2, max(image_shape(image)) // 300),
         ndim=2,
@@ -232,7 +233,7 @@ def add_rectangle_layer(viewer: Any, image: Layer) -> Shapes:
     return layer
 
 
-def rectangle_layer(viewer: Any) -> Shapes | None:
+def shapes_layer(viewer: Any) -> Shapes | None:
     """The shapes layer that is active, else the topmost one."""
     active = viewer.layers.selection.active
     if isinstance(active, Shapes):

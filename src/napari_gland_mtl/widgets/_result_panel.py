@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QSize, Signal
-from qtpy.QtGui import QColor, QPainter, QPen, QPixmap
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ..segmentation import Segmentation
 from . import _result_text as words
-from ._layer_styles import LegendEntry, legend
-
-SWATCH = QSize(18, 14)
+from ._layer_styles import legend
+from ._legend import LegendBox
 
 
 class ResultPanel(QWidget):
@@ -30,10 +28,7 @@ class ResultPanel(QWidget):
         self.gland_label = self._create_label("gland_label")
         self.part_label = self._create_label("part_label")
         self.topology_label = self._create_label("topology_label")
-        self.legend_box = QWidget()
-        self.legend_box.setObjectName("legend")
-        QVBoxLayout(self.legend_box).setContentsMargins(0, 2, 0, 2)
-        self.legend_box.layout().setSpacing(2)
+        self.legend_box = LegendBox()
         self.table_button = self._create_button(
             "Gland table", "table_button", "Open napari's table with one row per gland."
         )
@@ -61,7 +56,7 @@ class ResultPanel(QWidget):
             words.topology_details(found.violations_raw, found.violations)
         )
         counts, unknown = words.class_counts(found)
-        self._show_legend(legend(found.hierarchy, counts, unknown))
+        self.legend_box.show_entries(legend(found.hierarchy, counts, unknown))
         self.table_button.setEnabled(bool(len(found.table.get("label", ()))))
         self.show()
 
@@ -94,40 +89,3 @@ class ResultPanel(QWidget):
         row.addWidget(self.table_button)
         row.addWidget(self.save_button)
         layout.addLayout(row)
-
-    def _show_legend(self, entries: list[LegendEntry]) -> None:
-        layout = self.legend_box.layout()
-        while layout.count():
-            layout.takeAt(0).widget().deleteLater()
-        for entry in entries:
-            layout.addWidget(_LegendRow(entry))
-
-
-class _LegendRow(QWidget):
-    def __init__(self, entry: LegendEntry) -> None:
-        super().__init__()
-        self.setObjectName("legend_row")
-        picture = QLabel()
-        picture.setPixmap(swatch(entry))
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(picture)
-        layout.addWidget(QLabel(entry.name), 1)
-
-
-def swatch(entry: LegendEntry) -> QPixmap:
-    """A filled rectangle for an area, an empty one for an outline."""
-    pixmap = QPixmap(SWATCH)
-    pixmap.fill(QColor(0, 0, 0, 0))
-    painter = QPainter(pixmap)
-    color = QColor(entry.color)
-    area = pixmap.rect().adjusted(1, 1, -2, -2)
-    if entry.outline:
-        painter.setPen(QPen(color, 3))
-        painter.drawRect(area)
-    else:
-        painter.fillRect(pixmap.rect(), color)
-        painter.setPen(QPen(QColor(128, 128, 128), 1))
-        painter.drawRect(pixmap.rect().adjusted(0, 0, -1, -1))
-    painter.end()
-    return pixmap

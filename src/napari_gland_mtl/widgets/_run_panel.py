@@ -8,6 +8,9 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBox
 from ..jobs.runner import JobState, JobStatus
 from ._result_text import duration_text
 
+RUN = "Run"
+SHARES = 1000
+
 
 class RunPanel(QWidget):
     """Buttons and progress of one job."""
@@ -17,7 +20,7 @@ class RunPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._in_stage = False
+        self._in_stage = self._stopping = False
         self.run_button = self._create_run_button()
         self.cancel_button = self._create_cancel_button()
         self.bar = QProgressBar()
@@ -35,10 +38,15 @@ class RunPanel(QWidget):
         layout.addWidget(self.status_label)
         self.show_idle()
 
+    def set_run_text(self, text: str) -> None:
+        """What pressing the first button does."""
+        self.run_button.setText(text)
+
     def show_busy(self, text: str, cancellable: bool = True) -> None:
         """A job has started; how much there is to do is not known yet."""
         self.run_button.setEnabled(False)
         self.cancel_button.setEnabled(cancellable)
+        self._stopping = False
         self.bar.show()
         self.show_stage(text)
 
@@ -49,27 +57,39 @@ class RunPanel(QWidget):
 
     def show_status(self, status: JobStatus) -> None:
         """How far the job is."""
-        if self._in_stage:
-            return
         if status.state is JobState.STOPPING:
-            self.show_text("Stopping after this tile…")
-        elif status.done:
+            if not self._stopping:  # once: what is still done after it is said, too
+                self.show_text("Stopping after this tile…")
+            self._stopping = True
+        elif status.done and not self._in_stage:
             left = "" if status.remaining is None else f", {_left(status.remaining)}"
             self.bar.setValue(status.done)
-            self.show_text(f"{status.done} of {status.total} tiles done{left}")
+            self.show_text(f"{status.done:,} of {status.total:,} tiles done{left}")
 
     def show_total(self, total: int) -> None:
         """The tiles begin."""
         self._in_stage = False
         self.bar.setRange(0, total)
         self.bar.setValue(0)
-        self.show_text(f"{total} tiles to do" if total != 1 else "One tile to do")
+        self.show_text(f"{total:,} tiles to do" if total != 1 else "One tile to do")
+
+    def show_tiles(self, done: int, total: int) -> None:
+        """Tiles are done, whatever was said last."""
+        self._in_stage = False
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
 
     def show_stage(self, text: str) -> None:
         """A part without a known length."""
         self._in_stage = True
         self.bar.setRange(0, 0)
         self.show_text(f"{text}…")
+
+    def show_share(self, share: float) -> None:
+        """How much of the present stage is done, 0 to 1; tiles say more."""
+        if self._in_stage:
+            self.bar.setRange(0, SHARES)
+            self.bar.setValue(round(SHARES * share))
 
     def show_idle(self, text: str = "") -> None:
         """No job runs."""
@@ -81,7 +101,7 @@ class RunPanel(QWidget):
         self.show_text(text)
 
     def _create_run_button(self) -> QPushButton:
-        button = QPushButton("Run")
+        button = QPushButton(RUN)
         button.setObjectName("run_button")
         button.setToolTip("Segment the chosen part of the image.")
         button.clicked.connect(lambda: self.run_clicked.emit())

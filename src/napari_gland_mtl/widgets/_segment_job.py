@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,10 @@ def segmentation_job(request: SegmentRequest) -> Job:
         from ..jobs.segment import segment_image
         from ..jobs.segment_config import SegmentConfig
 
-        leave_a_core_to_the_window()
+        spare_the_window()
         config = SegmentConfig(**request.settings)
-        slide = request.image.slide(config.mpp)
-        yield from segment_image(slide, config, stop=stop, region=request.window)
+        with request.image.opened(config.mpp) as slide:
+            yield from segment_image(slide, config, stop=stop, region=request.window)
 
     return job
 
@@ -68,15 +69,21 @@ def save_job(
         from ..jobs.corrections import segmentation_as_shown
 
         segmentation = segmentation_as_shown(result)
-        slide = image.slide(segmentation.mpp)
-        write_segmentation(path, slide, segmentation, overwrite=overwrite, offset=offset)
+        with image.opened(segmentation.mpp) as slide:
+            write_segmentation(path, slide, segmentation, overwrite=overwrite, offset=offset)
 
     return job
 
 
-def leave_a_core_to_the_window() -> None:
-    """Let torch use all cores of this machine but one, in the calling thread only."""
+def spare_the_window() -> None:
+    """Load what the window would have to wait for, and leave it a core.
+
+    torch uses all cores of this machine but one, in the calling thread only. napari loads pandas
+    when it makes the first labels layer.
+    """
     import torch
+
+    import_module("pandas")
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     torch.set_num_threads(max(1, (cores or 1) - 1))

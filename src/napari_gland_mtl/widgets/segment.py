@@ -1,8 +1,8 @@
 """“Segment glands”: from an image layer to regions, glands and a table, in one dock.
 
 The dock asks for what is needed from top to bottom (image, pixel size, part, model), runs the
-job in a thread and shows what was found. All that computes is elsewhere: `_segment_job` runs,
-`_layer_data` makes layers of the result, `_layers` puts them into the viewer.
+job in a thread and shows what was found. All else is elsewhere: `_segment_inputs` asks, a run
+(`_field_run`, `_slide_run`) shows its result, `_layers` and `_slide_layers` change the viewer.
 """
 
 from __future__ import annotations
@@ -13,43 +13,38 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from napari.utils.notifications import show_error
 from pydantic import ValidationError
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QGridLayout,
-    QLabel,
-    QMessageBox,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QScrollArea, QVBoxLayout, QWidget
 
-from ..errors import GlandMTLError, InvalidInputError
-from ..jobs.events import Event, JobFailed, Notice, SegmentationDone, Stage, Started
+from ..errors import GlandMTLError
+from ..export.ome_zarr import ATTRIBUTE
+from ..jobs.events import Event, JobFailed, Notice, Stage, Started, TileDone
 from ..jobs.runner import JobState, JobStatus
-from . import _layers
-from ._advanced import AdvancedSettings
-from ._device_chooser import DeviceChooser
-from ._error_text import error_text
-from ._extent_chooser import ExtentChooser
-from ._image_chooser import ImageChooser, PixelSizeField
-from ._image_source import image_source, placement_of
+from . import _layers, _slide_layers, _way
+from ._error_text import UNCHANGED, error_text
+from ._field_run import FieldRun
+from ._image_source import image_source
 from ._job_bridge import JobBridge
-from ._layer_data import to_layer_data
+from ._live_refresh import LiveRefresh
 from ._message_box import MessageBox
-from ._model_chooser import ModelChooser
+from ._output_state import Action, with_suffix
 from ._result_panel import ResultPanel
-from ._result_text import duration_text
-from ._run_panel import RunPanel
+from ._run import Run, SaveRun
+from ._run_panel import RUN, RunPanel
+from ._segment_inputs import SegmentInputs
 from ._segment_job import SegmentRequest, save_job, segmentation_job
+from ._slide_job import SlideRequest, open_job, slide_job
+from ._slide_result_panel import SlideResultPanel
+from ._slide_run import OpenRun, SlideRun
+from ._tissue_preview import TissuePreview
 
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".ome.zarr"
 FEATURES_TABLE = "Features table widget"
 MIN_WIDTH, PREFERRED_WIDTH = 320, 360
+BUTTON_TEXTS = {Action.RESUME: "Resume", Action.OPEN: "Open result"}
 
 
 class SegmentWidget(QWidget):
@@ -65,59 +60,35 @@ class SegmentWidget(QWidget):
         super().__init__()
         self.setObjectName("segment_glands")
         self._viewer = napari_viewer
-        self._image: Any = None
-        self._mpp = 0.0
-        self._what_runs = ""
-        self._notices: list[str] = []
-        self._offer: tuple[Any, ...] = ()
-        self._complete = False
-        self._saved_path = Path()
+        self._run: Run | None = None
         self._described: list[Any] = []
-        self.image_chooser = ImageChooser(napari_viewer)
-        self.pixel_size = PixelSizeField()
-        self.extent_chooser = ExtentChooser(napari_viewer, lambda: self.image_chooser.layer)
-        self.model_chooser = ModelChooser()
-        self.device_chooser = DeviceChooser()
-        self.advanced = AdvancedSettings()
+        self.inputs = SegmentInputs(napari_viewer)
         self.run_panel = RunPanel()
         self.message = MessageBox()
         self.result = ResultPanel()
-        self._inputs = self._create_inputs()
+        self.slide_result = SlideResultPanel()
         self._arrange()
         self._bridge = JobBridge(self)
+        self._live = LiveRefresh(self)
+        self.preview = TissuePreview(napari_viewer, self)
         self._connect()
-        _layers.adopt_opened_results(napari_viewer)
+        self._adopt_opened()
         self._on_image_changed()
 
     # ---------------------------------------------------------------- building
-
-    def _create_inputs(self) -> QWidget:
-        """Everything that must not change while a job runs."""
-        box = QWidget()
-        grid = QGridLayout(box)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setColumnStretch(1, 1)
-        rows = {
-            "Image": self.image_chooser,
-            "Pixel size": self.pixel_size,
-            "Part": self.extent_chooser,
-            "Model": self.model_chooser,
-            "Device": self.device_chooser,
-        }
-        for row, (text, control) in enumerate(rows.items()):
-            label = QLabel(text)
-            label.setMinimumHeight(self.image_chooser.sizeHint().height())
-            grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
-            grid.addWidget(control, row, 1)
-        grid.addWidget(self.advanced, len(rows), 0, 1, 2)
-        return box
 
     def _arrange(self) -> None:
         content = QWidget()
         column = QVBoxLayout(content)
         column.setContentsMargins(6, 6, 6, 6)
         column.setSpacing(8)
-        for widget in (self._inputs, self.run_panel, self.message, self.result):
+        for widget in (
+            self.inputs,
+            self.run_panel,
+            self.message,
+            self.slide_result,
+            self.result,
+        ):
             column.addWidget(widget)
         column.addStretch(1)
         scroll = QScrollArea()
@@ -136,15 +107,21 @@ class SegmentWidget(QWidget):
 
     def _connect(self) -> None:
         """Connect the parts with each other; these connections end with the widget."""
+        inputs = self.inputs
         for signal, slot in (
-            (self.image_chooser.layer_changed, self._on_image_changed),
-            (self.model_chooser.failed, self._show_error),
+            (inputs.image_chooser.layer_changed, self._on_image_changed),
+            (inputs.model_chooser.failed, self._show_error),
+            (inputs.action_changed, self._show_action),
+            (inputs.tissue.preview_clicked, self._preview_tissue),
+            (inputs.tissue.changed, self._follow_tissue),
+            (self.preview.failed, self._show_error),
             (self.run_panel.run_clicked, self.run),
             (self.run_panel.cancel_clicked, self._bridge.cancel),
             (self.result.save_clicked, self._ask_where_to_save),
             (self.result.table_clicked, self._show_table),
+            (self.slide_result.table_clicked, self._show_slide_table),
             (self._bridge.event_arrived, self._on_event),
-            (self._bridge.progressed, self._on_progress),
+            (self._bridge.progressed, self.run_panel.show_status),
             (self._bridge.ended, self._on_ended),
         ):
             signal.connect(slot)
@@ -159,9 +136,10 @@ class SegmentWidget(QWidget):
                 _undo,
                 [
                     self._watch.disconnect,
-                    self.image_chooser.disconnect_events,
-                    self.pixel_size.disconnect_events,
+                    inputs.image_chooser.disconnect_events,
+                    inputs.pixel_size.disconnect_events,
                     self._bridge.disconnect_application,
+                    self.preview.bridge.disconnect_application,
                 ],
             )
         )
@@ -174,16 +152,9 @@ class SegmentWidget(QWidget):
         return self._bridge.running
 
     def run(self) -> None:
-        """Segment the chosen part of the chosen image, in a thread."""
-        if self._bridge.running:
-            return
-        self.message.clear_message()
-        try:
-            request = self._request()
-        except GlandMTLError as error:
-            self._show_error(str(error))
-            return
-        self._start(segmentation_job(request), "segment", "Starting")
+        """Segment the chosen part of the chosen image, or open its result, in a thread."""
+        if not self._bridge.running:
+            self._start(self._new_run)
 
     def save_masks(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the image with the result as it is shown, in a thread.
@@ -195,169 +166,200 @@ class SegmentWidget(QWidget):
         overwrite : bool
             Replace what is there.
         """
-        if self._bridge.running:
-            return
+        if not self._bridge.running:
+            self._start(lambda: self._save_run(Path(path), overwrite))
+
+    def _new_run(self) -> Run:
+        image, part = self.inputs.image(), self.inputs.part()
+        source = image_source(image)
+        if _way.is_field(part):
+            settings = self.inputs.settings()
+            job = segmentation_job(SegmentRequest(source, settings, part.window))
+            return FieldRun(job, self._viewer, image, settings["mpp"])
+        output, action = self.inputs.output(), self.inputs.action
+        if action is Action.OPEN:
+            return OpenRun(open_job(output.path, source), self._viewer, image)
+        request = SlideRequest(source, self.inputs.settings(), part, output.path, action)
+        self.preview.cancel()
+        return SlideRun(
+            slide_job(request), self._viewer, image, output.path, self._live, action.overwrites
+        )
+
+    def _save_run(self, path: Path, overwrite: bool) -> Run:
+        image = self.inputs.image()
+        result = _layers.result_data(self._viewer, image)
+        offset = _layers.result_offset(self._viewer, image)
+        return SaveRun(save_job(path, image_source(image), result, offset, overwrite), path)
+
+    def _start(self, make_run: Callable[[], Run]) -> None:
         self.message.clear_message()
         try:
-            job = self._save_job(Path(path), overwrite)
+            self._run = make_run()
         except GlandMTLError as error:
             self._show_error(str(error))
             return
-        self._saved_path = Path(path)
-        self._start(job, "save", "Writing", cancellable=False)
+        self._enable(False)
+        self.run_panel.show_busy(self._run.first_words, self._run.cancellable)
+        self._bridge.start(self._run.job, name=self._run.name)
 
-    def _request(self) -> SegmentRequest:
-        image = self._chosen_image()
-        source = image_source(image)
-        self._mpp = self.pixel_size.value()
-        settings = {
-            **self.advanced.values(),
-            "model": self.model_chooser.model(),
-            "mpp": self._mpp,
-            "device": self.device_chooser.device(),
-        }
-        self._image = image
-        return SegmentRequest(source, settings, self.extent_chooser.window_on(image))
-
-    def _save_job(self, path: Path, overwrite: bool) -> Any:
-        image = self._chosen_image()
-        result = _layers.result_data(self._viewer, image)
-        offset = _layers.result_offset(self._viewer, image)
-        self._image = image
-        return save_job(path, image_source(image), result, offset, overwrite)
-
-    def _chosen_image(self) -> Any:
-        image = self.image_chooser.layer
-        if image is None:
-            raise InvalidInputError(
-                "There is no image. Open one with File > Open, or drop it on the window."
-            )
-        return image
-
-    def _start(self, job: Any, what: str, text: str, cancellable: bool = True) -> None:
-        self._what_runs = what
-        self._notices = []
-        self._offer = ()
-        self._complete = False
-        self._inputs.setEnabled(False)
-        self.image_chooser.setEnabled(False)
-        self.result.setEnabled(False)
-        self.run_panel.show_busy(text, cancellable)
-        self._bridge.start(job, name=f"gland-mtl {what}")
+    def _enable(self, enabled: bool) -> None:
+        """Nothing that a job was started with may change while it runs."""
+        self.inputs.setEnabled(enabled)
+        self.inputs.image_chooser.setEnabled(enabled)
+        self.result.setEnabled(enabled)
+        self.slide_result.setEnabled(enabled)
 
     # ---------------------------------------------------------------- what the job says
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Started):
             self.run_panel.show_total(event.total)
+        elif isinstance(event, TileDone):
+            self.run_panel.show_tiles(event.done, event.total)
         elif isinstance(event, Stage):
             self.run_panel.show_stage(event.text)
-        elif isinstance(event, Notice):
-            self._notices.append(event.text)
-        elif isinstance(event, SegmentationDone):
-            self._show_result(event)
         elif isinstance(event, JobFailed):
             self._on_failed(event.error)
+        elif self._run is not None:
+            self._pass_on(self._run, event)
 
-    def _on_progress(self, status: JobStatus) -> None:
-        self.run_panel.show_status(status)
-
-    def _on_ended(self, status: JobStatus) -> None:
-        self._inputs.setEnabled(True)
-        self.image_chooser.setEnabled(True)
-        self.result.setEnabled(True)
-        self.run_panel.show_idle(self._closing_words(status))
-        if self._notices and status.state is not JobState.FAILED:
-            self.message.show_notice("\n".join(self._notices), *self._offer)
-        self._image = None
-
-    def _closing_words(self, status: JobStatus) -> str:
-        if status.state is JobState.FAILED:
-            return ""
-        if self._what_runs == "save":
-            return f"Saved to {self._saved_path}"
-        word = "Done" if self._complete else "Stopped"
-        return f"{word} after {duration_text(status.elapsed)}."
-
-    def _show_result(self, event: SegmentationDone) -> None:
-        found = event.segmentation
-        self._complete = found.complete
-        if not _layers.is_open(self._viewer, self._image):
-            return
-        if not found.complete and not found.regions.any():
-            self._notices.append("Stopped before the first tile was done: nothing was changed.")
-            return
+    def _pass_on(self, run: Run, event: Event) -> None:
+        known = list(run.notices)
         try:
-            data = to_layer_data(found, placement_of(self._image), event.offset, self._mpp)
-            replaced = _layers.show_results(self._viewer, self._image, data)
+            if isinstance(event, Notice):
+                run.notice(event.text)
+            else:
+                run.on_event(event)
         except (GlandMTLError, ValueError, MemoryError) as error:
             self._on_failed(error)
             return
-        self._notices += replaced.notices
-        if not found.complete and replaced.removed:
-            self._offer_earlier_result(self._image, replaced.removed)
+        if run.share is not None:
+            self.run_panel.show_share(run.share)
+        if run.notices != known:
+            self.message.show_notice("\n".join(run.notices))
 
-    def _offer_earlier_result(self, image: Any, layers: Any) -> None:
-        """A stopped run must not cost the result that was there before it."""
-
-        def restore() -> None:
-            if _layers.is_open(self._viewer, image):
-                _layers.restore_results(self._viewer, image, layers)
-
-        self._notices.append("The part that was done replaced the earlier result.")
-        self._offer = ("Show the earlier result again", restore)
+    def _on_ended(self, status: JobStatus) -> None:
+        run, self._run = self._run, None
+        self._enable(True)
+        if run is None:
+            return
+        run.on_ended(status)
+        failed = status.state is JobState.FAILED
+        self.run_panel.show_idle("" if failed else run.closing_words(status))
+        self.inputs.output_chooser.refresh()
+        self._show_shown_result()
+        if failed and run.notices:
+            self._show_error("\n".join([self.message.text(), *run.notices]))
+        elif run.notices:
+            self.message.show_notice("\n".join(run.notices), *(run.offer or ()))
 
     def _on_failed(self, error: BaseException) -> None:
         if not isinstance(error, (GlandMTLError, ValidationError)):
             logger.error("The job failed", exc_info=error)
-        self._show_error(error_text(error))
+        kept = UNCHANGED if self._run is None else self._run.kept
+        self._show_error(error_text(error, kept))
 
     def _show_error(self, text: str) -> None:
         self.message.show_error(text)
-        show_error(text)
 
     # ---------------------------------------------------------------- following the viewer
 
     def _on_image_changed(self) -> None:
-        self.pixel_size.set_layer(self.image_chooser.layer)
+        self.inputs.set_image(self.inputs.image_chooser.layer)
         self._show_shown_result()
 
     def _on_layers_changed(self, event: Any = None) -> None:
-        if self._image is not None and not _layers.is_open(self._viewer, self._image):
-            self._image = None
-            if self._what_runs == "segment":  # a job that writes holds all that it needs
-                self._notices.append("The image was removed, so its segmentation was stopped.")
-                self._bridge.cancel()
-        _layers.adopt_opened_results(self._viewer)
-        self.extent_chooser.refresh()
+        run = self._run
+        needed = None if run is None else run.image
+        if run is not None and needed is not None and not _layers.is_open(self._viewer, needed):
+            run.on_image_removed()
+            run.image = None
+            self._bridge.cancel()
+        self._adopt_opened()
+        self.inputs.extent_chooser.refresh()
         self._show_shown_result()
 
+    def _adopt_opened(self) -> None:
+        _layers.adopt_opened_results(self._viewer)
+        _slide_layers.adopt_opened_stores(self._viewer)
+
+    def _show_action(self) -> None:
+        self.run_panel.set_run_text(BUTTON_TEXTS.get(self.inputs.action, RUN))
+
     def _show_shown_result(self) -> None:
-        """Describe the result that lies over the chosen image, wherever it comes from."""
-        image = self.image_chooser.layer
-        shown = {} if image is None else _layers.result_layers(self._viewer, image)
-        layers = [image, *shown.values()]
+        """Describe what lies over the chosen image, wherever it comes from."""
+        image = self.inputs.image_chooser.layer
+        if image is None:
+            self._described = []
+            self.result.hide()
+            self.slide_result.hide()
+            return
+        field = _layers.result_layers(self._viewer, image)
+        slide = _slide_layers.slide_layers(self._viewer, image)
+        # A layer of a slide stays the same one while its result grows.
+        layers = [
+            (layer, layer.metadata.get(ATTRIBUTE))
+            for layer in (image, *field.values(), *slide.values())
+        ]
         if layers == self._described:
             return
         self._described = layers
-        found = None if image is None else _layers.shown_segmentation(self._viewer, image)
+        self._describe(image)
+
+    def _describe(self, image: Any) -> None:
+        found = _layers.shown_segmentation(self._viewer, image)
         if found is None:
             self.result.hide()
         else:
             self.result.show_segmentation(found)
+        shown = _slide_layers.shown_slide(self._viewer, image)
+        if shown is None:
+            self.slide_result.hide()
+        else:
+            self.slide_result.show_slide(shown)
+
+    # ---------------------------------------------------------------- tissue
+
+    def _preview_tissue(self) -> None:
+        """Show what is taken for tissue with the present settings."""
+        settings = self.inputs.tissue.config()
+        if settings is None:
+            return
+        self.message.clear_message()
+        try:
+            image, mpp = self.inputs.image(), self.inputs.pixel_size.value()
+        except GlandMTLError as error:
+            self._show_error(str(error))
+            return
+        self.preview.show(image, mpp, settings)
+
+    def _follow_tissue(self) -> None:
+        """Keep a preview that is there up to date."""
+        image = self.inputs.image_chooser.layer
+        if image is not None and not self.running and self.preview.is_shown(image):
+            self._preview_tissue()
+
+    # ---------------------------------------------------------------- tables, saving
 
     def _show_table(self) -> None:
-        image = self.image_chooser.layer
+        image = self.inputs.image_chooser.layer
         if image is not None:
             _layers.activate_glands(self._viewer, image)
-            dock, _ = self._viewer.window.add_plugin_dock_widget("napari", FEATURES_TABLE)
-            # Ten columns want the width of the window, not that of this dock.
-            self.window().addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+            self._open_table()
 
-    # ---------------------------------------------------------------- saving
+    def _show_slide_table(self) -> None:
+        image = self.inputs.image_chooser.layer
+        if image is not None:
+            _slide_layers.activate_slide_glands(self._viewer, image)
+            self._open_table()
+
+    def _open_table(self) -> None:
+        dock, _ = self._viewer.window.add_plugin_dock_widget("napari", FEATURES_TABLE)
+        # Ten columns want the width of the window, not that of this dock.
+        self.window().addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
 
     def _ask_where_to_save(self) -> None:
-        image = self.image_chooser.layer
+        image = self.inputs.image_chooser.layer
         name = "masks" if image is None else Path(image.name).stem
         options = QFileDialog.Option.DontConfirmOverwrite
         chosen, _ = QFileDialog.getSaveFileName(
@@ -365,7 +367,7 @@ class SegmentWidget(QWidget):
         )
         if not chosen:
             return
-        path = Path(chosen if chosen.endswith(".zarr") else f"{chosen}{SUFFIX}")
+        path = with_suffix(chosen)
         if not path.exists():
             self.save_masks(path)
         elif self._may_overwrite(path):

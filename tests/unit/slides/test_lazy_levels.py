@@ -6,6 +6,7 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_gland_mtl.errors import UnreadableImageError
 from napari_gland_mtl.slides import lazy_levels, open_slide, slide_from_array
 from napari_gland_mtl.slides.lazy_levels import LevelArray, MadeLevels, halved
 from napari_gland_mtl.slides.slide import Slide
@@ -162,3 +163,21 @@ def test_wide_strips_are_shown_in_bands_that_the_cache_holds(tmp_path):
         height, width = slide.chunk_shape(0)
         assert width == 1024
         assert height * 60000 * 3 <= 32 * 2**20
+
+
+class Damaged(Counted):
+    """A slide whose right part cannot be read."""
+
+    def _read(self, level, y, x, height, width):
+        if x + width > 100:
+            raise UnreadableImageError("The file is damaged.")
+        return super()._read(level, y, x, height, width)
+
+
+def test_one_damaged_tile_does_not_hide_the_slide(caplog):
+    caplog.set_level("WARNING", logger="napari_gland_mtl")
+    array = LevelArray(Damaged(), 0)
+    assert np.array_equal(array[:32, :32], PIXELS[:32, :32])
+    for _ in range(2):
+        assert np.ptp(array[:32, 96:128]) == 0
+    assert caplog.text.count("shown in grey") == 1
