@@ -5,16 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
+from rich.progress import Progress
 from typer.testing import CliRunner
 
 from napari_gland_mtl.cli import app
 from napari_gland_mtl.cli.inputs import join_regions
+from napari_gland_mtl.cli.segment_slides import _Drawn, slide_line
 from napari_gland_mtl.export.ome_zarr import is_segmentation, read_segmentation
 from napari_gland_mtl.export.slide_store import SlideStore, is_slide_store
+from napari_gland_mtl.jobs.events import BatchDone, SlideDone
 
 MPP = 0.5
 
@@ -167,6 +172,20 @@ def test_results_in_the_folder_are_not_segmented_again(cli, tiffs, tmp_path):
     assert len(result.stdout.splitlines()) == 3
 
 
+@pytest.mark.parametrize("name", ["first.png", "FIRST.tif"])
+@pytest.mark.parametrize("limit", [10**9, 200 * 200])
+def test_two_images_of_one_name_are_refused_before_any_work(
+    name, limit, cli, tiffs, four_glands, tmp_path, monkeypatch
+):
+    """Two fields, or a field and a slide."""
+    monkeypatch.setattr("napari_gland_mtl.jobs.segment_config.FIELD_LIMIT_PX", limit)
+    other = tmp_path / "in" / name
+    Image.fromarray(four_glands[0][:150, :150]).save(other)
+    result = segment(cli, tiffs[0], other, "-o", tmp_path / "out", "--mpp", MPP)
+    assert refused(result, "first.tif", name, "different folders")
+    assert not (tmp_path / "out").exists()
+
+
 # ------------------------------------------------------------------ parts
 
 
@@ -257,6 +276,47 @@ def test_a_stopped_run_says_how_to_go_on(cli, tiffs, tmp_path, monkeypatch):
     assert "--resume" in result.stderr.splitlines()[-1]
     assert "2 slides are not complete" in result.stderr
     assert as_slides(cli, *tiffs, "-o", out, "--resume").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("done", "failed", "complete", "expected"),
+    [
+        (8, 1, True, "1 tile could not be read; --resume tries it again."),
+        (7, 2, False, "2 tiles could not be read; --resume tries them again."),
+        (3, 0, False, "Stopped after 3 of 9 tiles."),
+        (
+            *(3, 1, False),
+            "1 tile could not be read; --resume tries it again. Stopped after 3 of 9 tiles.",
+        ),
+    ],
+)
+def test_what_is_missing_of_a_slide_is_said_with_its_reason(done, failed, complete, expected):
+    summary = {"statement": "No.", "tiles": 9, "tiles_done": done, "tiles_failed": failed}
+    line = slide_line(SlideDone(Path("a.ome.zarr"), summary, complete))
+    assert line == f"No. {expected}"
+
+
+def test_a_slide_that_could_not_be_read_to_its_end_is_no_success(cli, tiffs, tmp_path, monkeypatch):
+    def batch(paths, folder, *_, **__):
+        yield BatchDone(folder, folder / "summary.csv", folder / "report.html", 1, 0, 0)
+
+    monkeypatch.setattr("napari_gland_mtl.jobs.segment_batch.segment_batch", batch)
+    result = as_slides(cli, *tiffs, "-o", tmp_path / "out")
+    assert refused(result, "1 of 2 slides", "--resume")
+
+
+def test_a_batch_that_is_interrupted_is_closed():
+    def batch():
+        yield SlideDone(Path("a.ome.zarr"), {})
+
+    class Interrupted(_Drawn):
+        def _draw(self, event):
+            raise KeyboardInterrupt
+
+    events = batch()
+    with pytest.raises(KeyboardInterrupt):
+        Interrupted(Progress(disable=True)).draw(events)
+    assert events.gi_frame is None
 
 
 # ------------------------------------------------------------------ info

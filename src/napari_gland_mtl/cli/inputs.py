@@ -59,6 +59,27 @@ def _images(paths: Iterable[Path]) -> list[Path]:
     )
 
 
+def check_names(paths: Iterable[Path], folder: Path) -> None:
+    """Find out before the work whether two images would be written to the same place.
+
+    Raises
+    ------
+    InvalidInputError
+        If two have one name; on some drives ``A`` and ``a`` are one name, too.
+    """
+    from ..slides.formats import slide_name
+
+    seen: dict[str, Path] = {}
+    for path in paths:
+        name = slide_name(path)
+        other = seen.setdefault(name.casefold(), path)
+        if other != path:
+            raise InvalidInputError(
+                f"{other} and {path} would both be written to {folder / name}.ome.zarr. Segment "
+                "them into different folders."
+            )
+
+
 def make_writable(folder: Path) -> None:
     """Make an output folder, and find out before the work whether it can be written to."""
     try:

@@ -16,7 +16,7 @@ from typer.core import TyperCommand
 
 from ..errors import GlandMTLError, InvalidInputError
 from .errors import report
-from .inputs import Box, expand, join_regions, make_writable, parse_regions
+from .inputs import Box, check_names, expand, join_regions, make_writable, parse_regions
 from .options import DeviceOption, ModelOption, MppOption, OverwriteOption, given
 from .progress import progress_bars, stop_on_interrupt
 from .run import Outcome, Run, finish
@@ -124,7 +124,7 @@ def segment(
         bool | None,
         _slides(
             "--keep-probabilities",
-            help="Keep the network's output, to try other settings of the separation.",
+            help="Keep the network's output, to try other settings of the separation from Python.",
         ),
     ] = None,
     scheduler: Annotated[
@@ -156,6 +156,7 @@ def segment(
     as_slides = chosen.as_slides(slide)
     config = chosen.check(as_slides)
     paths = expand(inputs)
+    check_names(paths, output)
     from ..checkpoint import load_model
 
     loaded = load_model(config.model)

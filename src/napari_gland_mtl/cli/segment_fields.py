@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,6 @@ class _Fields:
     run: Run
     config: SegmentConfig
     region: Box | None
-    sources: dict[str, Path] = field(default_factory=dict)
 
     def segment(self, path: Path) -> bool:
         """Segment one image and write what was found; False if that was stopped."""
@@ -90,12 +89,6 @@ class _Fields:
         from ..export.store import check_replaceable
 
         folder, name = self.run.output, slide.name
-        other = self.sources.setdefault(name, path)
-        if other != path:
-            raise InvalidInputError(
-                f"{other} and {path} would both be written to {folder / name}.ome.zarr. "
-                f"Segment them into different folders."
-            )
         outputs = folder / f"{name}.ome.zarr", folder / f"{name}.csv"
         for existing in outputs:
             if not existing.exists():

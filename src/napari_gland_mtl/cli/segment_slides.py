@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,6 @@ from .progress import above
 from .run import Outcome, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ..jobs.events import BatchDone, Event, SlideDone
     from ..jobs.segment_batch import AreasOf
     from ..jobs.segment_config import SlideConfig
@@ -40,12 +39,18 @@ def segment_slides(
     with above(run.progress):
         typer.echo(f"summary of all slides: {done.summary_csv}, with pictures: {done.report_html}")
     missing = len(paths) - done.done - done.failed - done.skipped
+    if missing and not run.stop.stopped:
+        say(
+            f"{missing} of {len(paths)} slides are not complete: tiles of them could not be read. "
+            "The same command with --resume tries these again"
+        )
+        return Outcome(failed=done.failed + missing)
     return Outcome(failed=done.failed, slides=missing)
 
 
 def _events(
     paths: Sequence[Path], run: Run, config: SlideConfig, areas: AreasOf, scheduler: str | None
-) -> Iterator[Event]:
+) -> Generator[Event]:
     options: dict[str, Any] = {
         "stop": run.stop,
         "resume": run.resume,
@@ -95,15 +100,16 @@ class _Drawn:
     begun: bool = False
     tiles_failed: dict[str, int] = field(default_factory=dict)
 
-    def draw(self, events: Iterable[Any]) -> BatchDone | None:
+    def draw(self, events: Generator[Event]) -> BatchDone | None:
         """Draw events as they come, and return the last one."""
         from ..jobs.events import BatchDone
 
         self.task = self.progress.add_task(self.label, total=None)
         last = None
-        for event in events:
-            self._draw(event)
-            last = event if isinstance(event, BatchDone) else last
+        with closing(events):  # so that its threads and workers end before anything else
+            for event in events:
+                self._draw(event)
+                last = event if isinstance(event, BatchDone) else last
         self.progress.remove_task(self.task)
         return last
 
@@ -162,6 +168,7 @@ class _Drawn:
 
 def slide_line(event: SlideDone) -> str:
     """What was found on a slide, in one line for the user."""
+    from ..jobs.batch_folder import unread_words
     from ..segmentation import TopologyViolations
 
     summary = event.summary
@@ -171,12 +178,11 @@ def slide_line(event: SlideDone) -> str:
             TopologyViolations(**summary[name]).total for name in ("violations_raw", "violations")
         )
         parts.append(f"Topology violations {before} before repair, {after} after.")
-    if summary.get("tiles_failed"):
-        parts.append(f"{summary['tiles_failed']} of {summary['tiles']} tiles could not be read.")
-    if not event.complete:
-        parts.append(
-            f"Stopped after {summary.get('tiles_done', 0)} of {summary.get('tiles')} tiles."
-        )
+    done, failed = (summary.get(name) or 0 for name in ("tiles_done", "tiles_failed"))
+    if failed:
+        parts.append(unread_words(summary))
+    if not event.complete and not (failed and done + failed >= summary["tiles"]):
+        parts.append(f"Stopped after {done} of {summary.get('tiles')} tiles.")
     return " ".join(parts)
 
 

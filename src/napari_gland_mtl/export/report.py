@@ -34,6 +34,8 @@ dt { opacity: .75 } dd { margin: 0; text-align: right }
 .small { font-size: .85rem; opacity: .8 }
 """
 
+_FOOTER = "<p class='small'>A research result, not a diagnosis.</p>"
+
 # Column of the summary -> how the page calls it; the others are for the table alone.
 _SHOWN = {
     "glands": "glands",
@@ -73,10 +75,18 @@ def write_report(
         f"<!doctype html>\n<html lang='en'><head>{head}</head><body>\n"
         f"<h1>{escape(title)}</h1>\n<p class='small'>{_totals(rows)}</p>\n"
         f"<p class='legend'>{_legend(classes)}</p>\n<main>\n{cards}\n</main>\n"
-        "<p class='small'>A research result, not a diagnosis.</p>\n</body></html>\n"
+        f"{_FOOTER}\n</body></html>\n"
     )
     with new_file(path, overwrite=True) as partial:
         partial.write_text(page, encoding="utf-8")
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is a page that `write_report` wrote."""
+    try:
+        return _FOOTER in path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _totals(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -104,8 +114,12 @@ def _legend(classes: Sequence[str]) -> str:
 
 def _card(row: Mapping[str, Any]) -> str:
     name, status = escape(str(row["name"])), str(row.get("status"))
-    text = row.get("error") or row.get("statement") or ""
-    note = "<p><b>Stopped before its last tile.</b></p>" if status == "incomplete" else ""
+    text, missing = row.get("statement") or "", row.get("error") or ""
+    if status == "failed":
+        text, missing = missing, ""
+    elif status == "incomplete":
+        missing = missing or "Stopped before its last tile."
+    note = f"<p><b>{escape(str(missing))}</b></p>" if missing else ""
     parts = [_picture(row), f"<h2>{name}</h2>", f"<p>{escape(str(text))}</p>", note]
     return (
         f"<article class='{escape(status)}'>{''.join(parts)}{_numbers(row)}{_links(row)}</article>"

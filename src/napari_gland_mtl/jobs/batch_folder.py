@@ -21,7 +21,7 @@ from ..errors import (
     OutputNotWritableError,
 )
 from ..export.atomic import new_file
-from ..export.report import write_report
+from ..export.report import is_report, write_report
 from ..export.slide_store import SlideStore, is_slide_store
 from ..export.tables import write_table_parts
 from ..export.thumbnails import write_thumbnail
@@ -70,6 +70,8 @@ class BatchFolder:
     folder : path
     inputs : sequence of path
         The slides, in the order of the table.
+    overwrite : bool
+        Whether a table or page that is not of this program may be replaced.
 
     Attributes
     ----------
@@ -81,12 +83,15 @@ class BatchFolder:
         If there is nothing to segment.
     """
 
-    def __init__(self, folder: Path | str, inputs: Sequence[Path | str]) -> None:
+    def __init__(
+        self, folder: Path | str, inputs: Sequence[Path | str], overwrite: bool = False
+    ) -> None:
         if not inputs:
             raise InvalidInputError("There is no slide to segment. Give at least one.")
         self.folder = Path(folder)
         self.items = [self._item(index, Path(path)) for index, path in enumerate(inputs, 1)]
-        self._rows: dict[str, Row] = {row["name"]: row for row in self._earlier_rows()}
+        self._overwrite = overwrite
+        self._rows: dict[str, Row] = {}
         self._sources: dict[str, Path] = {}
         self._counts = {"done": 0, "failed": 0, "skipped": 0}
 
@@ -107,10 +112,12 @@ class BatchFolder:
         return self.folder / REPORT
 
     def make(self) -> None:
-        """Make the folder if it does not exist.
+        """Make the folder if it does not exist, and see that table and page may be written.
 
         Raises
         ------
+        OutputExistsError
+            If a table or page is there that was not made by this program, or is damaged.
         OutputNotWritableError
         """
         try:
@@ -120,6 +127,9 @@ class BatchFolder:
                 f"The output folder {self.folder} cannot be made ({error.strerror or error}). "
                 "Choose another one."
             ) from error
+        self._earlier_rows()
+        if self.report_html.exists() and not (self._overwrite or is_report(self.report_html)):
+            raise _not_ours(self.report_html)
 
     def check(self, item: BatchItem, resume: bool, overwrite: bool) -> None:
         """Raise before any work what would go wrong when an item's results are written.
@@ -130,7 +140,7 @@ class BatchFolder:
             If two slides have one name, or the slide is itself a result.
         OutputExistsError
         """
-        other = self._sources.setdefault(item.name, item.path)
+        other = self._sources.setdefault(item.name.casefold(), item.path)
         if other != item.path:
             raise InvalidInputError(
                 f"{other} and {item.path} would both be written to {item.store}. Segment them into "
@@ -147,6 +157,22 @@ class BatchFolder:
             )
         for output in (item.store, item.table):
             check_new(output, resume, overwrite)
+
+    def begin(self, item: BatchItem) -> None:
+        """Remove the table and picture of an earlier result, which is about to be replaced.
+
+        Raises
+        ------
+        OutputNotWritableError
+        """
+        for path in (item.table, self._thumbnail(item)):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise OutputNotWritableError(
+                    f"{path} belongs to an earlier result and cannot be removed "
+                    f"({error.strerror or error}). Close what shows it, and resume."
+                ) from error
 
     def slide_done(self, item: BatchItem, seconds: float, skipped: bool = False) -> Row:
         """Take a slide's result into account: its table, picture and row.
@@ -165,8 +191,8 @@ class BatchFolder:
             write_table_parts(item.table, store.table_chunks(), overwrite=True)
         if not (skipped and picture.exists()):
             self._draw(picture, store)
-        earlier = self._rows.get(item.name, {}).get("seconds")
-        row = _row(item, store, earlier if skipped else seconds)
+        earlier = self._all_rows().get(item.name, {}).get("seconds") if skipped else seconds
+        row = _row(item, store, earlier)
         if store.complete:
             self._counts["skipped" if skipped else "done"] += 1
         return self._add(row)
@@ -174,8 +200,8 @@ class BatchFolder:
     def slide_failed(self, item: BatchItem, reason: str) -> Row:
         """Take into account that a slide could not be segmented."""
         self._counts["failed"] += 1
-        earlier = self._rows.get(item.name, {})
-        if self._sources.get(item.name, item.path) != item.path or (
+        earlier = self._all_rows().get(item.name, {})
+        if self._sources.get(item.name.casefold(), item.path) != item.path or (
             earlier.get("status") == COMPLETE and _is_complete(item.store)
         ):
             # It is about the other slide of that name, or what it says of this one still holds.
@@ -195,7 +221,9 @@ class BatchFolder:
 
     def _write(self) -> None:
         order = {item.name: item.index for item in self.items}
-        rows = sorted(self._rows.values(), key=lambda row: (order.get(row["name"], 0), row["name"]))
+        rows = sorted(
+            self._all_rows().values(), key=lambda row: (order.get(row["name"], 0), row["name"])
+        )
         _write_rows(self.summary_csv, rows)
         shown = [{**row, **self._links(row["name"])} for row in rows]
         write_report(self.report_html, shown, _classes(rows), f"Glands in {self.folder.name}")
@@ -218,19 +246,56 @@ class BatchFolder:
         except (GlandMTLError, OSError) as error:  # the labels are there, whatever the picture does
             logger.warning("No picture of %s: %s", store.path, error)
 
+    def _all_rows(self) -> dict[str, Row]:
+        """By name; those on disk are read again: another batch may have added some meanwhile."""
+        return {row["name"]: row for row in self._earlier_rows()} | self._rows
+
     def _earlier_rows(self) -> list[Row]:
-        """Rows of an earlier run whose results are still there."""
+        """Rows on disk whose results are still there.
+
+        Raises
+        ------
+        OutputExistsError
+            If there is a file that is not such a table, unless it may be replaced.
+        """
         try:
-            with self.summary_csv.open(newline="", encoding="utf-8") as file:
-                rows = [dict(row) for row in csv.DictReader(file) if row.get("name")]
-        except (OSError, UnicodeDecodeError, csv.Error):
+            rows = _read_rows(self.summary_csv)
+        except FileNotFoundError:
             return []
+        except OSError as error:
+            raise OutputNotWritableError(
+                f"{self.summary_csv} cannot be read ({error.strerror or error}), and its rows "
+                "would be lost. Check it, or choose another folder."
+            ) from error
+        except (ValueError, csv.Error) as error:
+            if self._overwrite:
+                return []
+            raise _not_ours(self.summary_csv) from error
         here = {item.name for item in self.items}
         return [
             row
             for row in rows
             if row["name"] in here or (self.folder / f"{row['name']}.ome.zarr").exists()
         ]
+
+
+def _read_rows(path: Path) -> list[Row]:
+    """The rows of a table that `_write_rows` wrote; ValueError if it is none."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, strict=True)
+        if not {"name", "status", "error"} <= set(reader.fieldnames or ()):
+            raise ValueError("other columns")
+        rows = [dict(row) for row in reader]
+    if any(None in row or None in row.values() for row in rows):
+        raise ValueError("rows of another length than the header")
+    return [row for row in rows if row["name"]]
+
+
+def _not_ours(path: Path) -> OutputExistsError:
+    return OutputExistsError(
+        f"{path} was not written by this program, or is damaged, and would be replaced. Move it "
+        "away, choose another folder, or give --overwrite."
+    )
 
 
 def _is_complete(store: Path) -> bool:
@@ -259,8 +324,17 @@ def _row(item: BatchItem, store: SlideStore, seconds: Any) -> Row:
         "seconds": f"{float(seconds):.1f}" if seconds else "",
         "model": store.record.get("model", ""),
         "slide": str(item.path),
-        "error": "",
+        "error": unread_words(summary),
     }
+
+
+def unread_words(summary: Mapping[str, Any]) -> str:
+    """What to do about tiles that could not be read; empty if there is none."""
+    failed = summary.get("tiles_failed") or 0
+    if not failed:
+        return ""
+    tiles, them = ("1 tile", "it") if failed == 1 else (f"{failed} tiles", "them")
+    return f"{tiles} could not be read; --resume tries {them} again."
 
 
 def _by_class(prefix: str, values: Mapping[str, Any] | None, classes: Iterable[str]) -> Row:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +75,7 @@ def segment_on_cluster(
     overwrite: bool = False,
     areas: AreasOf = None,
     model: Model | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Segment slides on the workers of a cluster.
 
     Parameters
@@ -102,11 +102,13 @@ def segment_on_cluster(
     ClusterError
         If there is no scheduler at that address, it goes away, or workers do not see the
         folder or run another version of this package.
-    InvalidInputError, OutputNotWritableError, ModelNotFoundError, CheckpointError
+    InvalidInputError, OutputExistsError, OutputNotWritableError
+    ModelNotFoundError, CheckpointError
     """
     settings = BatchSettings(config or SlideConfig(), resume, overwrite, areas)
     stop = stop or StopToken()
-    batch = BatchFolder(Path(folder).absolute(), [Path(path).absolute() for path in inputs])
+    slides = [Path(path).absolute() for path in inputs]
+    batch = BatchFolder(Path(folder).absolute(), slides, overwrite)
     batch.make()
     if model is None:
         yield Stage("Loading the model")
@@ -137,6 +139,7 @@ class _SlideRun:
     parts: set[Future] = field(default_factory=set)
     label_future: Future | None = None
     done: int = 0
+    total: int = 0
     stages: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -295,8 +298,7 @@ class _ClusterRun:
                 priority=1,
             )
         elif slide.label_future is not None and slide.label_future.done():
-            slide.label_future.result()
-            yield self._finished(slide)
+            yield self._finished(slide, complete=slide.label_future.result())
 
     def _planned(self, slide: _SlideRun) -> Iterator[Event]:
         plan: SlidePlan = slide.plan_future.result()
@@ -305,16 +307,18 @@ class _ClusterRun:
             yield Notice(f"{slide.item.store} is complete already.")
             yield self._finished(slide, skipped=True)
             return
+        self._batch.begin(slide.item)
         missing = {(tile.core.y0, tile.core.x0) for tile in plan.missing}
         slide.todo.extend(
             index
             for index, tile in enumerate(plan.tiles)
             if (tile.core.y0, tile.core.x0) in missing
         )
-        slide.done = len(plan.tiles) - len(slide.todo)
+        slide.total = len(plan.tiles)
+        slide.done = slide.total - len(slide.todo)
         if not self._total:
-            yield Started(total=len(plan.tiles))
-        self._total += len(plan.tiles)
+            yield Started(total=slide.total)
+        self._total += slide.total
         self._done += slide.done
         yield TileDone(self._done, self._total)
 
@@ -331,11 +335,13 @@ class _ClusterRun:
         self._done += part.tiles
         yield TileDone(self._done, self._total)
 
-    def _finished(self, slide: _SlideRun, skipped: bool = False) -> SlideDone:
-        self._slides.remove(slide)
-        _wait_for_result(slide.item.store)
+    def _finished(
+        self, slide: _SlideRun, complete: bool = True, skipped: bool = False
+    ) -> SlideDone:
+        _wait_for_result(slide.item.store, complete)
         self._batch.slide_done(slide.item, time.monotonic() - slide.began, skipped=skipped)
         store = SlideStore.open(slide.item.store)
+        self._slides.remove(slide)
         return SlideDone(store.path, store.summary or {}, complete=store.complete)
 
     def _fail(self, slide: _SlideRun, error: Exception) -> SlideFailed:
@@ -345,9 +351,8 @@ class _ClusterRun:
         self._client.cancel(slide.futures)
         for future in slide.parts:
             self._given.pop(future, None)
-        if slide.plan is not None:
-            self._done -= slide.done
-            self._total -= len(slide.plan.tiles)
+        self._done -= slide.done
+        self._total -= slide.total
         if isinstance(error, KilledWorker):
             error = ClusterError(
                 "Several workers died over the same part of it, perhaps for want of memory. Give "
@@ -359,7 +364,11 @@ class _ClusterRun:
         """What is said of a slide that was begun and is not done."""
         if slide.plan is None or not is_slide_store(slide.item.store):
             return
-        self._batch.slide_done(slide.item, time.monotonic() - slide.began)
+        try:
+            self._batch.slide_done(slide.item, time.monotonic() - slide.began)
+        except Exception as error:  # noqa: BLE001 - the other slides are told of, too
+            yield fail(self._batch, slide.item, error)
+            return
         summary = {
             "statement": "Not labelled yet.",
             "tiles": len(slide.plan.tiles),
@@ -368,10 +377,14 @@ class _ClusterRun:
         yield SlideDone(slide.item.store, summary, complete=False)
 
 
-def _wait_for_result(path: Path) -> None:
-    """Wait until this machine sees that a worker has completed a slide; not for ever."""
+def _wait_for_result(path: Path, complete: bool) -> None:
+    """Wait until this machine sees what a worker has made of a slide; not for ever."""
     end = time.monotonic() + SEEN_S
-    while not (is_slide_store(path) and SlideStore.open(path).complete):
+    while not (is_slide_store(path) and _is_labelled(SlideStore.open(path), complete)):
         if time.monotonic() > end:
             return
         time.sleep(0.5)
+
+
+def _is_labelled(store: SlideStore, complete: bool) -> bool:
+    return store.complete or (store.summary is not None and not complete)

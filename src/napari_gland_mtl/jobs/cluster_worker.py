@@ -138,9 +138,7 @@ def check_worker(folder: Path, probe: str, device: str) -> WorkerFacts:
         return replace(facts, problem=f"cannot write to {folder} ({error.strerror})")
     try:
         worker_device(device)
-    except ValueError as error:
-        return replace(facts, problem=str(error))
-    except RuntimeError as error:
+    except (ValueError, RuntimeError) as error:
         return replace(facts, problem=str(error))
     return facts
 
@@ -192,7 +190,7 @@ def predict_on_worker(plan: SlidePlan, indices: Sequence[int]) -> PartDone:
         )
 
 
-def label_on_worker(plan: SlidePlan, stages: Mapping[str, float]) -> None:
+def label_on_worker(plan: SlidePlan, stages: Mapping[str, float]) -> bool:
     """Label all that is stored of a slide.
 
     Parameters
@@ -200,10 +198,15 @@ def label_on_worker(plan: SlidePlan, stages: Mapping[str, float]) -> None:
     plan : SlidePlan
     stages : dict of str to float
         Seconds that its tiles have cost, for the summary.
+
+    Returns
+    -------
+    bool
+        Whether the slide is complete; not if tiles of it could not be read.
     """
     store = SlideStore.open(plan.store)
     if is_finished(store, plan.config):
-        return  # the worker that has done it died before anybody heard of it
+        return True  # the worker that has done it died before anybody heard of it
     _wait_for_tiles(plan, store)
     model = _model(Path(plan.model), plan.config.model, plan.model_sha256)
     with SlideWork(plan, model=model) as work:
@@ -211,6 +214,7 @@ def label_on_worker(plan: SlidePlan, stages: Mapping[str, float]) -> None:
             work.clock.add(stage, seconds)
         for _ in label_slide(work):
             pass
+        return work.store.complete
 
 
 def _wait_for_tiles(plan: SlidePlan, store: SlideStore) -> None:

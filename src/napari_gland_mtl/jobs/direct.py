@@ -7,10 +7,10 @@ For scripts and notebooks; whoever wants progress or wants to stop takes the gen
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import InvalidInputError
 from ..segmentation import Segmentation
@@ -74,8 +74,7 @@ def segment(
     from .segment import segment_image
     from .segment_config import SegmentConfig
 
-    loaded = None if isinstance(model, str | Path) else model
-    name = str(model) if loaded is None else loaded.card.name
+    loaded, name = _named(model)
     config = SegmentConfig(model=name, mpp=mpp, **settings)
     with _opened(image, mpp) as slide:
         done = _last(segment_image(slide, config, region=region, model=loaded), SegmentationDone)
@@ -132,8 +131,7 @@ def segment_slide(
     from . import segment_slide as job
     from .segment_config import SlideConfig
 
-    loaded = None if isinstance(model, str | Path) else model
-    name = str(model) if loaded is None else loaded.card.name
+    loaded, name = _named(model)
     config = SlideConfig(model=name, mpp=mpp, **settings)
     with _opened(image, mpp) as slide:
         events = job.segment_slide(
@@ -174,15 +172,14 @@ def segment_slides(
 
     Raises
     ------
-    InvalidInputError, OutputNotWritableError, ModelNotFoundError, CheckpointError
-    DeviceNotAvailableError, ClusterError, MissingExtraError
+    InvalidInputError, OutputExistsError, OutputNotWritableError, ModelNotFoundError
+    CheckpointError, DeviceNotAvailableError, ClusterError, MissingExtraError
     """
     from ..slides.formats import slide_name
     from .segment_batch import segment_batch
     from .segment_config import SlideConfig
 
-    loaded = None if isinstance(model, str | Path) else model
-    name = str(model) if loaded is None else loaded.card.name
+    loaded, name = _named(model)
     config = SlideConfig(model=name, mpp=mpp, **settings)
     options: dict[str, Any] = {
         "resume": resume,
@@ -197,11 +194,12 @@ def segment_slides(
 
         events = segment_on_cluster(images, folder, scheduler, config, **options)
     found: dict[str, dict[str, Any]] = {slide_name(image): {} for image in images}
-    for event in events:
-        if isinstance(event, SlideDone):
-            found[slide_name(event.path)] = event.summary
-        elif isinstance(event, SlideFailed):
-            found[slide_name(event.path)] = {"error": event.reason}
+    with closing(events):
+        for event in events:
+            if isinstance(event, SlideDone):
+                found[slide_name(event.path)] = event.summary
+            elif isinstance(event, SlideFailed):
+                found[slide_name(event.path)] = {"error": event.reason}
     return found
 
 
@@ -266,8 +264,7 @@ def evaluate(
     data = _dataset(dataset, mpp, split)
     if predictions is not None:
         return _last(evaluate_predictions(data, predictions), EvaluationDone).measures
-    loaded = None if isinstance(model, str | Path) else model
-    name = str(model) if loaded is None else loaded.card.name
+    loaded, name = _named(model)
     config = SegmentConfig(model=name, **settings)
     return _last(evaluate_model(data, config, model=loaded), EvaluationDone).measures
 
@@ -337,6 +334,13 @@ def train_config(**settings: Any) -> TrainConfig:
     return TrainConfig(**{"training": settings, **own})
 
 
+def _named(model: str | Path | Model) -> tuple[Model | None, str]:
+    """The model if it is loaded already, and what it is called in the settings."""
+    if isinstance(model, str | Path):
+        return None, str(model)
+    return model, model.card.name
+
+
 def _dataset(dataset: str | Path | Dataset, mpp: float | None, split: str | None) -> Dataset:
     if not isinstance(dataset, str | Path):
         return dataset
@@ -367,7 +371,8 @@ def _opened(image: Any, mpp: float | None) -> AbstractContextManager[Slide]:
 
 
 def _last(events: Iterator[Event], kind: type[Last]) -> Last:
-    (last,) = deque(events, maxlen=1) or (None,)
+    with closing(cast("Generator[Event]", events)):  # as all jobs are
+        (last,) = deque(events, maxlen=1) or (None,)
     if not isinstance(last, kind):
         raise InvalidInputError("The job ended without a result.")
     return last

@@ -149,8 +149,9 @@ class SlideDone(Event):
     summary : dict
         What was found, JSON-able: ``statement``, ``glands``, ``class_probabilities`` ...
     complete : bool
-        False if the job was stopped before the last tile; what was done is labelled, and the
-        rest can be done later.
+        False if tiles are missing because the job was stopped; what was done is labelled, and
+        the rest can be done later. Tiles that could not be read (``tiles_failed`` in the
+        summary) leave it True, and are tried again when the slide is gone on with.
     """
 
     path: Path

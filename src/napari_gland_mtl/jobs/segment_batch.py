@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def segment_batch(
     overwrite: bool = False,
     areas: AreasOf = None,
     model: Model | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Segment slides into a folder.
 
     Parameters
@@ -70,7 +71,9 @@ def segment_batch(
     stop : StopToken, optional
         What was done of the present slide is labelled and stays; the others are not begun.
     resume : bool
-        Leave slides that are complete as they are, and go on with those that are not.
+        Go on with slides that are not complete. Complete ones are left as they are, unless the
+        settings of the separation have changed and the probabilities were kept: then they are
+        labelled anew.
     overwrite : bool
         Replace earlier results.
     areas : Areas, or dict of Path to Areas, optional
@@ -89,6 +92,9 @@ def segment_batch(
     ------
     InvalidInputError
         If there is nothing to segment.
+    OutputExistsError
+        If the folder holds a ``summary.csv`` or ``report.html`` of something else and
+        `overwrite` is not set.
     OutputNotWritableError
         If the folder cannot be made, or its table or page cannot be written.
     ModelNotFoundError, CheckpointError, DeviceNotAvailableError
@@ -96,7 +102,7 @@ def segment_batch(
     settings = BatchSettings(config or SlideConfig(), resume, overwrite, areas)
     stop = stop or StopToken()
     choose_device(settings.config.device)
-    batch = BatchFolder(folder, inputs)
+    batch = BatchFolder(folder, inputs, overwrite)
     batch.make()
     if model is None:
         yield Stage("Loading the model")
@@ -150,21 +156,12 @@ def _segment(
 ) -> Iterator[Event]:
     """One slide; whatever goes wrong with it becomes an event."""
     began, worked, done = time.monotonic(), False, None
-    areas = settings.areas_of(item.path)
     try:
-        with open_slide(item.path, mpp=settings.config.mpp) as slide:
-            for event in segment_slide(
-                slide,
-                item.store,
-                settings.config,
-                stop,
-                areas,
-                settings.resume,
-                settings.overwrite,
-                model,
-                predictors,
-            ):
-                worked = worked or isinstance(event, Started)
+        with closing(_events(item, settings, stop, model, predictors)) as events:
+            for event in events:
+                if isinstance(event, Started):
+                    batch.begin(item)
+                    worked = True
                 if isinstance(event, SlideDone):
                     done = event
                 else:
@@ -174,3 +171,24 @@ def _segment(
             yield done
     except Exception as error:  # noqa: BLE001 - a batch of hundreds must not end with one
         yield fail(batch, item, error)
+
+
+def _events(
+    item: BatchItem,
+    settings: BatchSettings,
+    stop: StopToken,
+    model: Model,
+    predictors: Predictors,
+) -> Generator[Event]:
+    with open_slide(item.path, mpp=settings.config.mpp) as slide:
+        yield from segment_slide(
+            slide,
+            item.store,
+            settings.config,
+            stop,
+            settings.areas_of(item.path),
+            settings.resume,
+            settings.overwrite,
+            model,
+            predictors,
+        )

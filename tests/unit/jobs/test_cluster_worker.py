@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from napari_gland_mtl.errors import ClusterError
+from napari_gland_mtl.errors import ClusterError, OutputNotWritableError
 from napari_gland_mtl.export.slide_store import SlideStore
 from napari_gland_mtl.jobs import cluster_worker as module
 from napari_gland_mtl.jobs.cluster_worker import (
@@ -55,7 +55,7 @@ def test_the_tasks_give_what_one_machine_gives(task, finished_slide, store_diffe
     parts = [predict_on_worker(plan, indices) for indices in ([3, 1], [0, 2])]
     assert [(part.tiles, part.computed, part.failed) for part in parts] == [(2, 2, ())] * 2
     assert all(part.seconds > 0 and part.stages["network"] > 0 for part in parts)
-    label_on_worker(plan, {"network": 12.5})
+    assert label_on_worker(plan, {"network": 12.5})
     store = SlideStore.open(task.store)
     assert store_differences(store, finished_slide) == []
     assert store.summary["seconds"]["network"] == 12.5
@@ -239,3 +239,45 @@ def test_tiles_that_never_show_up_are_said(task, monkeypatch):
     monkeypatch.setattr(module, "SEEN_S", -1.0)
     with pytest.raises(ClusterError, match=r"3 tiles.*same folder"):
         label_on_worker(plan, {})
+
+
+def test_a_slide_whose_result_cannot_be_written_does_not_end_the_batch(cluster_run, monkeypatch):
+    from napari_gland_mtl.jobs import cluster
+    from napari_gland_mtl.jobs.events import SlideFailed
+
+    def full(*_, **__):
+        raise OutputNotWritableError("a.csv cannot be written: the disk is full.")
+
+    run, client, slide = cluster_run([], 0)
+    client.status, client.cancel = "running", lambda futures: None
+    run._batch = SimpleNamespace(slide_done=full, slide_failed=lambda *_: None)
+    slide.item.store, slide.item.path = None, "a.tif"
+    slide.plan = SimpleNamespace()
+    slide.label_future = SimpleNamespace(done=lambda: True, result=lambda: True)
+    other = cluster._SlideRun(SimpleNamespace(name="b"), 0.0, SimpleNamespace(done=lambda: False))
+    run._slides.append(other)
+    monkeypatch.setattr(cluster, "_wait_for_result", lambda *_: None)
+    run._arrived.set()
+    assert list(run._take_in()) == [
+        SlideFailed("a.tif", "a.csv cannot be written: the disk is full.")
+    ]
+    assert run._slides == [other]
+    assert (run._done, run._total) == (0, 0)
+
+
+def test_the_client_does_not_wait_for_a_slide_that_cannot_be_complete(monkeypatch):
+    from napari_gland_mtl.jobs import cluster
+
+    store, waited = SimpleNamespace(complete=False, summary={"tiles_failed": 3}), []
+
+    def labelled(_):
+        waited.append(1)
+        store.complete = True
+
+    monkeypatch.setattr(cluster, "is_slide_store", lambda path: True)
+    monkeypatch.setattr(cluster, "SlideStore", SimpleNamespace(open=lambda path: store))
+    monkeypatch.setattr(cluster.time, "sleep", labelled)
+    cluster._wait_for_result("a.ome.zarr", complete=False)
+    assert not waited
+    cluster._wait_for_result("a.ome.zarr", complete=True)
+    assert waited == [1]

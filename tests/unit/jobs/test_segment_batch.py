@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import csv
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from napari_gland_mtl.errors import InvalidInputError, OutputNotWritableError
+from napari_gland_mtl.errors import (
+    InvalidInputError,
+    OutputExistsError,
+    OutputNotWritableError,
+)
+from napari_gland_mtl.export.report import write_report
 from napari_gland_mtl.export.slide_store import SlideStore
 from napari_gland_mtl.inference.predictor import Predictor
-from napari_gland_mtl.jobs.direct import segment_slides
+from napari_gland_mtl.jobs.batch_folder import BatchFolder
+from napari_gland_mtl.jobs.direct import _last, segment_slides
 from napari_gland_mtl.jobs.events import (
     BatchDone,
     SlideDone,
     SlideFailed,
     SlideStarted,
+    Started,
     TileDone,
 )
 from napari_gland_mtl.jobs.segment_batch import segment_batch
@@ -206,6 +214,115 @@ def test_a_refusal_does_not_wipe_out_what_is_known(slides, run, tmp_path):
     assert rows_of(out)["a"] == before
 
 
+@pytest.mark.parametrize(
+    "again",
+    [
+        {"overwrite": True},
+        {"resume": True, "settings": {"decoding": {"min_gland_area_um2": 2000}}},
+    ],
+    ids=["begun afresh", "labelled anew"],
+)
+def test_no_table_of_an_earlier_result_stands_beside_a_new_one(
+    again, slides, run, colour_model, slide_config, tmp_path
+):
+    out = tmp_path / "out"
+    run(slides[3:], out, settings={"keep_probabilities": True})
+    config = slide_config(keep_probabilities=True, **again.pop("settings", {}))
+    events = segment_batch(slides[3:], out, config, areas=SMALL, model=colour_model, **again)
+    assert (out / "a.csv").exists()
+    next(event for event in events if isinstance(event, Started))
+    assert not (out / "a.csv").exists()
+    assert not (out / "thumbnails" / "a.jpg").exists()
+    events.close()
+
+
+def test_two_batches_into_one_folder_keep_each_others_rows(
+    slides, run, colour_model, slide_config, tmp_path
+):
+    out = tmp_path / "out"
+    first = segment_batch(slides[1:2], out, slide_config(), areas=SMALL, model=colour_model)
+    next(event for event in first if isinstance(event, SlideStarted))
+    run(slides[3:], out)
+    list(first)
+    assert sorted(rows_of(out)) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("summary.csv", b"slide;mine\n1;2\n"),
+        ("summary.csv", b"name,status,error\na,compl"),
+        ("summary.csv", b"\xff\xfe"),
+        ("summary.csv", b""),
+        ("report.html", b"<p>My report of the year.</p>"),
+    ],
+)
+def test_a_table_or_page_of_something_else_is_not_replaced(name, content, slides, run, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_bytes(content)
+    for resume in (False, True):
+        with pytest.raises(OutputExistsError, match=name):
+            run(slides[3:], out, resume=resume)
+    assert [path.name for path in out.iterdir()] == [name]
+    assert (out / name).read_bytes() == content
+    run(slides[3:], out, overwrite=True)
+    assert rows_of(out)["a"]["status"] == "complete"
+
+
+def test_a_slide_whose_drive_went_away_says_how_to_go_on(slides, tmp_path):
+    from napari_gland_mtl.jobs.batch_folder import _row
+
+    (item,) = BatchFolder(tmp_path, slides[3:]).items
+    summary = {"tiles": 9, "tiles_done": 7, "tiles_failed": 2, "statement": "12 glands."}
+    store = SimpleNamespace(
+        complete=False, summary=summary, record={}, layout=SimpleNamespace(classes=())
+    )
+    row = _row(item, store, 1.0)
+    assert row["status"] == "incomplete"
+    assert row["error"] == "2 tiles could not be read; --resume tries them again."
+    write_report(tmp_path / "report.html", [row], [], "Glands")
+    page = (tmp_path / "report.html").read_text()
+    assert "12 glands." in page
+    assert "--resume" in page
+    assert "Stopped" not in page
+    store.summary = {**summary, "tiles_failed": 0}
+    assert _row(item, store, 1.0)["error"] == ""
+
+
+def test_a_batch_that_is_left_closes_what_is_under_way(
+    slides, colour_model, slide_config, tmp_path, monkeypatch
+):
+    from napari_gland_mtl.jobs import segment_batch as module
+
+    jobs, job = [], module.segment_slide
+    monkeypatch.setattr(module, "segment_slide", lambda *a: jobs.append(job(*a)) or jobs[-1])
+    events = segment_batch(slides[3:], tmp_path / "out", slide_config(), model=colour_model)
+    next(event for event in events if isinstance(event, TileDone))
+    assert jobs[0].gi_frame is not None
+    events.close()
+    assert jobs[0].gi_frame is None
+
+
+def test_an_interrupted_job_is_closed():
+    class Interrupted:
+        closed = False
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            raise KeyboardInterrupt
+
+        def close(self):
+            self.closed = True
+
+    events = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        _last(events, SlideDone)
+    assert events.closed
+
+
 # ------------------------------------------------------------------ inputs
 
 
@@ -218,6 +335,14 @@ def test_two_slides_of_one_name_do_not_overwrite_each_other(slides, drawn_slide,
     assert failed.path == other / "a.tif"
     assert "different folders" in failed.reason
     assert rows_of(tmp_path / "out")["a"]["status"] == "complete"
+
+
+def test_names_that_differ_in_case_alone_are_one_name(slides, drawn_slide, run, tmp_path):
+    shutil.copy(drawn_slide.path, tmp_path / "A.tif")
+    events = run([slides[3], tmp_path / "A.tif"], tmp_path / "out")
+    (failed,) = of(SlideFailed, events)
+    assert "different folders" in failed.reason
+    assert not (tmp_path / "out" / "A.ome.zarr").exists() or events[-1].done == 1
 
 
 def test_a_result_is_no_slide(slides, run, tmp_path):
