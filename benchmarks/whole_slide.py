@@ -57,7 +57,8 @@ def main() -> int:
     model = load_model("glas")
     with tempfile.TemporaryDirectory(prefix="whole-slide-") as temporary:
         folder = Path(temporary)
-        side = round(options.side * model.card.mpp / options.mpp)
+        # Rounded down: a single px more would be another row and column of tiles.
+        side = int(options.side * model.card.mpp / options.mpp)
         slide = written_slide(folder / "slide.svs", side, options.mpp, options.cache or folder)
         config = SlideConfig(engine=options.engine, flips=options.flips, tissue=None)
         return compare(slide, folder, config, model, options.rounds)
