@@ -38,8 +38,8 @@ from .stages import StageClock
 from .stop import StopToken
 from .tile_writer import TileWriter
 
-HEATMAP_ROWS = 1024
-"""Rows of the class map that are averaged at a time."""
+HEATMAP_SIDE = 512
+"""Cells of the class map, along y and x, that are averaged at a time."""
 _UNREAD_IN_A_ROW = 16
 _PREDICTOR_SETTINGS = {"tile_size", "batch_size", "flips", "engine", "precision"}
 
@@ -371,13 +371,16 @@ def _label_slide(
 
 
 def _write_heatmaps(store: SlideStore) -> None:
-    """The map of class probability, in bands that overlap by a field."""
+    """The map of class probability, in squares that overlap by a field."""
     layout = store.layout
-    height, width = (-(-side // layout.stride) for side in layout.shape)
+    height, width = layout.coarse_shape
     radius = field_radius(layout.mpp, layout.stride)
-    for start in range(0, height, HEATMAP_ROWS):
-        stop = min(start + HEATMAP_ROWS, height)
-        first, last = max(start - radius, 0), min(stop + radius, height)
-        activations = store.class_map(Window(first, 0, last, width))
-        maps = class_heatmap(activations, radius)[:, start - first : stop - first]
-        store.write_heatmap(Window(start, 0, stop, width), maps)
+    for y in range(0, height, HEATMAP_SIDE):
+        for x in range(0, width, HEATMAP_SIDE):
+            square = Window(y, x, y + HEATMAP_SIDE, x + HEATMAP_SIDE).clipped(height, width)
+            around = Window(y - radius, x - radius, square.y1 + radius, square.x1 + radius).clipped(
+                height, width
+            )
+            maps = class_heatmap(store.class_map(around), radius)
+            inside = square.relative_to(around.y0, around.x0)
+            store.write_heatmap(square, maps[(..., *inside.slices)])
