@@ -19,6 +19,11 @@ LEAST_GLAND_SHARE = 0.02
 UNDECIDED_BELOW = 0.6
 """Probability of the likelier class below which nothing is said for it."""
 
+# Sky blue, vermillion, bluish green, orange: told apart in every common colour blindness, and
+# none of them is the colour of a default region.
+CLASS_COLORS = ("#56b4e9", "#d55e00", "#009e73", "#e69f00")
+"""Of the classes, in their order, wherever glands are drawn."""
+
 GlandTable = dict[str, npt.NDArray[Any]]
 """Column name -> values, one row per gland, first column ``label``."""
 

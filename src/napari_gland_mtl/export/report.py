@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ..segmentation import CLASS_COLORS
 from .atomic import new_file
-from .thumbnails import CLASS_COLORS, UNKNOWN_CLASS_COLOR
+from .thumbnails import UNKNOWN_CLASS_COLOR
 
 _STYLE = """
 :root { color-scheme: light dark; }

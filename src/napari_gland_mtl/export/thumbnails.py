@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UnreadableImageError
-from ..segmentation import GlandTable
+from ..segmentation import CLASS_COLORS, GlandTable
 from .atomic import new_file
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 THUMBNAIL_SIDE = 512
 """Px of a picture's longer side."""
 OPACITY = 0.5
-# Sky blue, vermillion, bluish green, orange: told apart in every common colour blindness.
-CLASS_COLORS = ("#56b4e9", "#d55e00", "#009e73", "#e69f00")
 UNKNOWN_CLASS_COLOR = "#f0e442"
 
 UInt8Array = npt.NDArray[np.uint8]

@@ -13,40 +13,12 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InvalidInputError, MissingPixelSizeError
 from ..slides import Slide
-from ..slides.pixel_size import LARGEST_MPP, SMALLEST_MPP, plausible_mpp
 from ..slides.resampling import resample_window, resampled_size, source_window
 from .tiling import Window
 
 LEVEL_TOLERANCE = 1.01
 """A level counts as fine enough up to this factor: scanners write 0.4991 for 0.5."""
-
-
-def pixel_size(slide: Slide, mpp: float | None = None) -> float:
-    """Um per pixel of the full resolution: as given, else as the file says.
-
-    Raises
-    ------
-    MissingPixelSizeError
-        If neither is known. It is never guessed.
-    InvalidInputError
-        If `mpp` is not possible.
-    """
-    if mpp is not None:
-        if plausible_mpp(mpp) is None:
-            raise InvalidInputError(
-                f"A pixel size of {mpp:g} um is not possible here: give micrometres per pixel, "
-                f"from {SMALLEST_MPP:g} to {LARGEST_MPP:g} (a 20x scan has about 0.5)."
-            )
-        return float(mpp)
-    if slide.mpp is not None:
-        return float(slide.mpp)
-    reason = f" ({slide.mpp_note.rstrip('.')})" if slide.mpp_note else ""
-    raise MissingPixelSizeError(
-        f"The pixel size of {slide.name!r} is unknown{reason}. Give it in um/px with --mpp on the "
-        f"command line, mpp= in Python, or the layer's scale in napari, e.g. 0.5 for a 20x scan."
-    )
 
 
 class ScaledSlide:

@@ -98,8 +98,6 @@ class SlideLabeller:
         In the labels: none.
     gland_area : int
         Pixels in glands.
-    analysed_area : int
-        Pixels of the blocks so far that the network saw.
     glands_by_class, gland_area_by_class : ndarray of int64, (K,)
         Number of glands, and their pixels, by the most probable class of each gland.
 
@@ -136,7 +134,7 @@ class SlideLabeller:
         self._read_rows = self._known_rows = self._rendered_rows = 0
         self._tables = [_empty_table(self._recipe)]
         self._activations = np.zeros(len(classes))
-        self.glands = self.cut = self.gland_area = self.analysed_area = 0
+        self.glands = self.cut = self.gland_area = 0
         self.glands_by_class = np.zeros(len(classes), dtype=np.int64)
         self.gland_area_by_class = np.zeros(len(classes), dtype=np.int64)
         self.violations = TopologyViolations()
@@ -282,7 +280,6 @@ class SlideLabeller:
         glands, regions = self._merged(planes, self._canvas.read(wide))
         inside = window.relative_to(wide.y0, wide.x0).slices
         regions, glands = regions[inside], glands[inside]
-        self.analysed_area += int(np.count_nonzero(planes.raw[inside]))
         if recipe.tissue is not None:
             regions[~recipe.tissue(window) & (glands == 0)] = NOT_ANNOTATED
         table = {name: np.concatenate([t[name] for t in self._tables]) for name in self._tables[0]}

@@ -225,9 +225,8 @@ def _wait_for_tiles(plan: SlidePlan, store: SlideStore) -> None:
     ClusterError
         If it does not.
     """
-    wanted = {(tile.core.y0, tile.core.x0) for tile in plan.tiles}
     end = time.monotonic() + SEEN_S
-    while missing := wanted - store.done_tiles() - set(store.failed):
+    while missing := plan.unsettled(store):
         if time.monotonic() > end:
             raise ClusterError(
                 f"{len(missing)} tiles of {plan.store} that were stored are not seen on "

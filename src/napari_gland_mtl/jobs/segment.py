@@ -21,12 +21,13 @@ from ..errors import InvalidInputError
 from ..inference.decoding import Decoded, DecodingConfig, decode
 from ..inference.measurements import measure_glands
 from ..inference.predictor import Predictor
-from ..inference.scaled_slide import ScaledSlide, pixel_size
+from ..inference.scaled_slide import ScaledSlide
 from ..inference.stitching import Mosaic
 from ..inference.tiling import Window
 from ..regions import RegionHierarchy
 from ..segmentation import Segmentation, TopologyViolations
 from ..slides import Slide
+from ..slides.slide import pixel_size
 from .events import Event, Notice, SegmentationDone, Stage, Started, TileDone
 from .segment_config import SegmentConfig
 from .stop import StopToken

@@ -17,9 +17,9 @@ from pathlib import Path
 from ..checkpoint import Model, load_model
 from ..devices import choose_device
 from ..errors import GlandMTLError
-from ..inference.scaled_slide import pixel_size
 from ..slides import open_slide
 from ..slides.areas import Areas
+from ..slides.slide import pixel_size
 from .batch_folder import BatchFolder, BatchItem
 from .events import Event, SlideDone, SlideFailed, SlideStarted, Stage, Started
 from .segment_config import SlideConfig

@@ -18,11 +18,12 @@ from ..errors import InvalidInputError, OutputExistsError
 from ..export.slide_origin import slide_origin
 from ..export.slide_store import SlideStore, StoreLayout, is_slide_store
 from ..inference.predictor import Predictor
-from ..inference.scaled_slide import ScaledSlide, pixel_size
+from ..inference.scaled_slide import ScaledSlide
 from ..inference.tiling import Tile
 from ..slides import Slide
 from ..slides.areas import Areas
 from ..slides.low_resolution import read_low_resolution
+from ..slides.slide import pixel_size
 from ..slides.tissue import TissueMask, find_tissue
 from .segment_config import SlideConfig
 
@@ -68,14 +69,14 @@ class SlidePlan:
     run: str = ""
 
     @property
-    def corners(self) -> set[tuple[int, int]]:
-        """(y0, x0) of all tiles, by which the store knows them."""
-        return {(tile.core.y0, tile.core.x0) for tile in self.tiles}
-
-    @property
     def missing(self) -> list[Tile]:
         """The tiles that are still to be run."""
         return [tile for tile in self.tiles if (tile.core.y0, tile.core.x0) not in self.done]
+
+    def unsettled(self, store: SlideStore) -> set[tuple[int, int]]:
+        """(y0, x0) of the tiles that a store neither holds nor names as unreadable."""
+        corners = {(tile.core.y0, tile.core.x0) for tile in self.tiles}
+        return corners - store.done_tiles() - set(store.failed)
 
 
 def plan_slide(

@@ -361,7 +361,7 @@ def _label_slide(
     with work.clock.spent("heat map"):
         _write_heatmaps(store)
     summary = slide_summary(work, labeller, analysed)
-    if work.plan.corners - store.done_tiles() - set(store.failed):
+    if work.plan.unsettled(store):
         store.write_summary(summary)
     else:
         before = store.record["settings"].get("keep_probabilities", False)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ..errors import InvalidInputError
+
 SMALLEST_MPP = 0.05
 LARGEST_MPP = 20.0
 _SQUARE_TOLERANCE = 0.05
@@ -60,6 +62,22 @@ class PixelSize:
 
 
 UNKNOWN_PIXEL_SIZE = PixelSize()
+
+
+def checked_mpp(value: float) -> float:
+    """Give `value` back, as a number of um per pixel that an image may have.
+
+    Raises
+    ------
+    InvalidInputError
+        If no microscope image has pixels of that size.
+    """
+    if plausible_mpp(value) is None:
+        raise InvalidInputError(
+            f"A pixel size of {value:g} um is not possible here: give micrometres per pixel, "
+            f"from {SMALLEST_MPP:g} to {LARGEST_MPP:g} (a 20x scan has about 0.5)."
+        )
+    return float(value)
 
 
 def plausible_mpp(value: float | None) -> float | None:

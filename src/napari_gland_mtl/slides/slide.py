@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, MissingPixelSizeError
 from .levels import Level, make_levels
-from .pixel_size import LARGEST_MPP, SMALLEST_MPP, UNKNOWN_PIXEL_SIZE, PixelSize, plausible_mpp
+from .pixel_size import UNKNOWN_PIXEL_SIZE, PixelSize, checked_mpp
 from .rgb import RGB
 
 # What one chunk of a level holds for a viewer where the file has no tiles: about a screen.
@@ -144,12 +144,7 @@ class Slide(ABC):
         InvalidInputError
             If it is not within 0.05 to 20 um.
         """
-        if plausible_mpp(mpp) is None:
-            raise InvalidInputError(
-                f"A pixel size of {mpp:g} um is not possible here: give micrometres per pixel, "
-                f"from {SMALLEST_MPP:g} to {LARGEST_MPP:g} (a 20x scan has about 0.5)."
-            )
-        self._pixel_size = PixelSize(float(mpp), None)
+        self._pixel_size = PixelSize(checked_mpp(mpp), None)
 
     def read_region(
         self, level: int, y: int, x: int, height: int, width: int, out: RGB | None = None
@@ -300,3 +295,23 @@ class Slide(ABC):
         height, width = self._shapes[0]
         size = "unknown pixel size" if self.mpp is None else f"{self.mpp:.4g} um/px"
         return f"<{type(self).__name__} {self.name!r} {self.format} {height} x {width}, {size}>"
+
+
+def pixel_size(slide: Slide, mpp: float | None = None) -> float:
+    """Um per pixel of the full resolution: as given, else as the file says.
+
+    Raises
+    ------
+    MissingPixelSizeError
+        If neither is known. It is never guessed.
+    InvalidInputError
+        If it is not possible.
+    """
+    known = slide.mpp if mpp is None else mpp
+    if known is not None:
+        return checked_mpp(known)
+    reason = f" ({slide.mpp_note.rstrip('.')})" if slide.mpp_note else ""
+    raise MissingPixelSizeError(
+        f"The pixel size of {slide.name!r} is unknown{reason}. Give it in um/px with --mpp on the "
+        f"command line, mpp= in Python, or the layer's scale in napari, e.g. 0.5 for a 20x scan."
+    )

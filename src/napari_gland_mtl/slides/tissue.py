@@ -15,10 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..errors import InvalidInputError, MissingPixelSizeError
+from ..errors import InvalidInputError
 from .low_resolution import LowResolution, read_low_resolution
-from .pixel_size import LARGEST_MPP, SMALLEST_MPP, plausible_mpp
-from .slide import Slide
+from .slide import Slide, pixel_size
 
 Mask = npt.NDArray[np.bool_]
 
@@ -171,7 +170,7 @@ def find_tissue(
     UnreadableImageError
         If nothing of the slide can be read.
     """
-    mpp = _pixel_size(slide, mpp)
+    mpp = pixel_size(slide, mpp)
     return tissue_in(picture_for_tissue(slide, mpp), mpp, config)
 
 
@@ -180,7 +179,7 @@ def picture_for_tissue(slide: Slide, mpp: float | None = None) -> LowResolution:
 
     Parameters and errors are those of `find_tissue`.
     """
-    mpp = _pixel_size(slide, mpp)
+    mpp = pixel_size(slide, mpp)
     full = slide.levels[0]
     side_um = math.sqrt(full.height * full.width / _FINE_PIXELS) * mpp
     finest = min(max(side_um, _FINE_UM), _COARSE_UM) / mpp
@@ -219,22 +218,6 @@ def tissue_in(small: LowResolution, mpp: float, config: TissueConfig | None = No
     mask = drop_small(mask, config.min_area_um2 / um**2, um)
     mask = grow(mask, config.margin_um / um)
     return TissueMask((mask & ~pen) | ~small.readable, small.downsample)
-
-
-def _pixel_size(slide: Slide, mpp: float | None) -> float:
-    given = slide.mpp if mpp is None else mpp
-    if given is None:
-        reason = f" ({slide.mpp_note.rstrip('.')})" if slide.mpp_note else ""
-        raise MissingPixelSizeError(
-            f"The pixel size of {slide.name!r} is unknown{reason}. Give it in um/px: tissue is "
-            "told from dust by its size."
-        )
-    if plausible_mpp(given) is None:
-        raise InvalidInputError(
-            f"A pixel size of {given:g} um is not possible here: give micrometres per pixel, "
-            f"from {SMALLEST_MPP:g} to {LARGEST_MPP:g} (a 20x scan has about 0.5)."
-        )
-    return float(given)
 
 
 def _covering(start: float, stop: float, downsample: float, size: int) -> slice:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ..export.ngff import TISSUE_COLOR
 from ..regions import RegionHierarchy
-from ..segmentation import GlandTable
+from ..segmentation import CLASS_COLORS, GlandTable
 
 GLANDS_OPACITY = 1.0
 TISSUE_OPACITY = 0.3
@@ -26,8 +26,6 @@ LISTED_LABELS = 2**16 - 1
 """The largest label that napari finds in a list of colours without numba."""
 CLEAR = (0.0, 0.0, 0.0, 0.0)
 UNKNOWN_CLASS_COLOR = "#ffffff"
-# Sky blue, vermillion, bluish green, orange: none of them is the colour of a default region.
-CLASS_COLORS = ("#56b4e9", "#d55e00", "#009e73", "#e69f00")
 
 ColorDict = dict[int | None, tuple[float, float, float, float]]
 
