@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import InvalidInputError, UnreadableImageError
 from ..segmentation import GlandTable
-from .atomic import new_folder
+from ..storage.atomic import new_folder
 from .layers import LayerData, gland_features, gland_table, placement
 from .ome_zarr import ATTRIBUTE
 from .store import (

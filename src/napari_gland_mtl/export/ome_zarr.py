@@ -19,9 +19,9 @@ import numpy.typing as npt
 from ..errors import InvalidInputError, UnreadableImageError
 from ..segmentation import Segmentation
 from ..slides.slide import Slide
-from .atomic import new_folder
+from ..storage.atomic import new_folder
+from ..storage.ngff import NGFF_VERSION, instance_labels, multiscale, region_labels, rgb_channels
 from .downsampling import INSTANCES, MEAN, Downsampling, region_levels
-from .ngff import NGFF_VERSION, instance_labels, multiscale, region_labels, rgb_channels
 from .pyramid import PyramidWriter, blocks
 from .store import (
     check_replaceable,

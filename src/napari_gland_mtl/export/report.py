@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..segmentation import CLASS_COLORS
-from .atomic import new_file
+from ..storage.atomic import new_file
 from .thumbnails import UNKNOWN_CLASS_COLOR
 
 _STYLE = """

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidInputError
-from .downsampling import INSTANCES, MEAN, MEAN_OF_KNOWN, Downsampling, region_levels
-from .ngff import (
+from ..storage.ngff import (
     NGFF_VERSION,
     instance_labels,
     map_channel,
@@ -24,6 +23,7 @@ from .ngff import (
     rgb_channels,
     tissue_labels,
 )
+from .downsampling import INSTANCES, MEAN, MEAN_OF_KNOWN, Downsampling, region_levels
 from .ome_zarr import GLANDS, REGIONS
 from .pyramid import PyramidWriter, blocks
 from .slide_layout import StoreLayout, Window, check_window

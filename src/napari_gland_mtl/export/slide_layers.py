@@ -14,6 +14,7 @@ from uuid import uuid4
 import numpy as np
 
 from ..slides.formats import slide_name
+from ..storage.ngff import TISSUE_COLOR, first_centre
 from .layers import (
     CLEAR,
     GLANDS_OPACITY,
@@ -22,7 +23,6 @@ from .layers import (
     gland_features,
     region_colors,
 )
-from .ngff import TISSUE_COLOR, first_centre
 from .ome_zarr import ATTRIBUTE, GLANDS, REGIONS
 from .pyramid import level_factors
 from .slide_images import TISSUE

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInputError, UnreadableImageError
-from .atomic import new_file
+from ..storage.atomic import new_file
 from .ome_zarr import ATTRIBUTE
 
 SLIDE_FORMAT_VERSION = 1

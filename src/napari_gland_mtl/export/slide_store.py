@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from ..errors import InvalidInputError, UnreadableImageError
 from ..segmentation import GlandTable
-from .atomic import new_folder
-from .disk_errors import patiently, writing
+from ..storage.atomic import new_folder
+from ..storage.disk_errors import patiently, writing
 from .ome_zarr import ATTRIBUTE, GLANDS
 from .pyramid import PyramidWriter
 from .slide_images import RGB, TISSUE, SlideImages, Tissue, create_images, write_block

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidInputError
-from .disk_errors import writing
+from ..storage.disk_errors import writing
 from .slide_layout import StoreLayout, Window
 from .slide_state import read_attributes, write_attributes
 from .tile_array import Place, TileArray, create_tile_array

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from ..errors import OutputExistsError
 from ..segmentation import GlandTable
-from .atomic import refuse_existing
+from ..storage.atomic import refuse_existing
+from ..storage.ngff import NGFF_VERSION, multiscale
 from .downsampling import INSTANCES, Downsampling
-from .ngff import NGFF_VERSION, multiscale
 from .pyramid import PyramidWriter, blocks
 
 if TYPE_CHECKING:

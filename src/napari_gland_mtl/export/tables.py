@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InvalidInputError
 from ..segmentation import GlandTable
-from .atomic import new_file
+from ..storage.atomic import new_file
 
 # Finer than any measurement; a whole slide's coordinates keep a hundredth of a micrometre.
 _DIGITS = 7

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ..errors import UnreadableImageError
 from ..segmentation import CLASS_COLORS, GlandTable
-from .atomic import new_file
+from ..storage.atomic import new_file
 
 if TYPE_CHECKING:
     import zarr

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UnreadableImageError
-from .disk_errors import patiently
+from ..storage.disk_errors import patiently
 from .slide_layout import Window, check_window
 
 if TYPE_CHECKING:

@@ -20,13 +20,13 @@ from ..errors import (
     OutputExistsError,
     OutputNotWritableError,
 )
-from ..export.atomic import new_file
 from ..export.report import is_report, write_report
 from ..export.slide_store import SlideStore, is_slide_store
 from ..export.tables import write_table_parts
 from ..export.thumbnails import write_thumbnail
 from ..segmentation import TopologyViolations
 from ..slides.formats import slide_name
+from ..storage.atomic import new_file
 from .events import BatchDone
 from .slide_plan import check_new
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..export.ngff import TISSUE_COLOR
 from ..regions import RegionHierarchy
 from ..segmentation import CLASS_COLORS, GlandTable
+from ..storage.ngff import TISSUE_COLOR
 
 GLANDS_OPACITY = 1.0
 TISSUE_OPACITY = 0.3

@@ -21,7 +21,6 @@ from napari_gland_mtl.errors import (
     OutputNotWritableError,
     UnreadableImageError,
 )
-from napari_gland_mtl.export import disk_errors
 from napari_gland_mtl.export.downsampling import INSTANCES, region_levels
 from napari_gland_mtl.export.ome_zarr import is_segmentation, read_segmentation
 from napari_gland_mtl.export.slide_store import SlideStore, StoreLayout, is_slide_store
@@ -29,6 +28,7 @@ from napari_gland_mtl.export.tables import write_table, write_table_parts
 from napari_gland_mtl.export.tile_array import TileArray
 from napari_gland_mtl.jobs.label_files import read_region_labels
 from napari_gland_mtl.regions import GLAND_REGIONS
+from napari_gland_mtl.storage import disk_errors
 
 PROBABILITIES, CLASS_MAP = "work/probabilities", "work/class_map"
 
