@@ -18,6 +18,7 @@ from typing import Any
 
 _HOMES = {
     "Areas": "slides.areas",
+    "FinetuneConfig": "jobs.finetune_config",
     "GLAND_REGIONS": "regions",
     "GlandMTLError": "errors",
     "Model": "checkpoint",
@@ -35,6 +36,7 @@ _HOMES = {
     "build_network": "network",
     "count_violations": "metrics.topology",
     "evaluate": "jobs.direct",
+    "finetune": "jobs.direct",
     "list_models": "checkpoint",
     "load_model": "checkpoint",
     "open_dataset": "datasets",
@@ -57,6 +59,7 @@ _HOMES = {
 __all__ = [
     "GLAND_REGIONS",
     "Areas",
+    "FinetuneConfig",
     "GlandMTLError",
     "Model",
     "ModelCard",
@@ -74,6 +77,7 @@ __all__ = [
     "build_network",
     "count_violations",
     "evaluate",
+    "finetune",
     "list_models",
     "load_model",
     "open_dataset",

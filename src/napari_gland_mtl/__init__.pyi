@@ -10,11 +10,13 @@ from .export.ome_zarr import write_segmentation as write_segmentation
 from .export.slide_store import SlideStore as SlideStore
 from .export.tables import write_table as write_table
 from .jobs.direct import evaluate as evaluate
+from .jobs.direct import finetune as finetune
 from .jobs.direct import open_result as open_result
 from .jobs.direct import segment as segment
 from .jobs.direct import segment_slide as segment_slide
 from .jobs.direct import segment_slides as segment_slides
 from .jobs.direct import train as train
+from .jobs.finetune_config import FinetuneConfig as FinetuneConfig
 from .jobs.segment import segment_image as segment_image
 from .jobs.segment_config import SegmentConfig as SegmentConfig
 from .jobs.segment_config import SlideConfig as SlideConfig

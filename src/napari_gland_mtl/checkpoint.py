@@ -52,6 +52,10 @@ class ModelCard(BaseModel):
         default_factory=dict, description="Learned log sigma^2 of each loss."
     )
     training: dict[str, Any] = Field(default_factory=dict, description="The training settings.")
+    annotations: dict[str, str] = Field(
+        default_factory=dict,
+        description="sha256 of what each image of a fine-tuning was annotated with, by its name.",
+    )
     parents: tuple[str, ...] = Field(
         default=(), description="sha256 of the models this one was trained from."
     )

@@ -46,6 +46,10 @@ class OutputNotWritableError(GlandMTLError, OSError):
     """The output folder cannot be written to (permissions, full disk)."""
 
 
+class AnnotationConflictError(GlandMTLError, RuntimeError):
+    """An annotated area that somebody else has saved, or removed, since it was read."""
+
+
 class NonFiniteLossError(GlandMTLError, ArithmeticError):
     """Training produced a loss that is NaN or infinite; the last good state was kept."""
 

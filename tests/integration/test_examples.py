@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-# Opens a window: tests/gui runs it.
-WITH_WINDOW = {"demo.py"}
+# They open a window: `make demo` and tests/gui run them.
+WITH_WINDOW = {"demo.py", "fine_tune_in_napari.py"}
 SCRIPTS = sorted(path for path in EXAMPLES.glob("*.py") if path.name not in WITH_WINDOW)
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 
@@ -125,6 +126,23 @@ def test_killed_stopped_and_resumed_it_ends_as_one_process_would_have(folder, da
     ours, theirs = (load_file(path / "last.safetensors") for path in (run, alone))
     for name, weights in ours.items():
         np.testing.assert_allclose(weights.float(), theirs[name].float(), atol=0.02)
+
+
+def test_a_pause_holds_all_processes_and_the_result_is_the_same(dataset, tmp_path):
+    stop, times = StopToken(), []
+    for event in train_model(dataset, tmp_path / "run", train_config(**SETTINGS, devices=2), stop):
+        if isinstance(event, StepFinished):
+            times.append(time.monotonic())
+            if event.step == 2:
+                stop.pause()
+                threading.Timer(3, stop.unpause).start()
+    # Some steps are done until the word has come round.
+    assert max(np.diff(times)) > 2
+    assert len(times) == 12
+    gm.train(dataset, tmp_path / "alone", **SETTINGS)
+    np.testing.assert_allclose(
+        losses_of(tmp_path / "run"), losses_of(tmp_path / "alone"), atol=ROUNDING
+    )
 
 
 SCRIPT = """

@@ -12,7 +12,10 @@ import typer
 
 from .errors import OneLineErrors
 from .evaluate import evaluate
-from .inspect import info, models, topology
+from .finetune import finetune
+from .inspect import info, topology
+from .models import models
+from .plot import plot
 from .segment import RepeatableRegions, segment
 from .train import train
 
@@ -49,7 +52,7 @@ def _options(
 
 
 app.command(cls=RepeatableRegions)(segment)
-for command in (train, evaluate, topology, models, info):
+for command in (train, finetune, plot, evaluate, topology, models, info):
     app.command()(command)
 
 

@@ -1,4 +1,4 @@
-"""The commands that only look: ``info``, ``models`` and ``topology``."""
+"""The commands that only look: ``info`` and ``topology``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from .inspect_result import is_result, show_result
 from .options import MppOption
 
 if TYPE_CHECKING:
-    from ..checkpoint import ModelEntry
     from ..segmentation import TopologyViolations
     from ..slides import Slide
 
@@ -91,69 +90,6 @@ def _in_words(facts: dict[str, Any]) -> dict[str, Any]:
         shown["bounds"] = f"y {y0} to {y1}, x {x0} to {x1}"
     shown["associated"] = ", ".join(facts["associated"])
     return {name: value for name, value in shown.items() if value}
-
-
-def models(json_: JsonFlag = False) -> None:
-    """List the bundled and installed models with their cards."""
-    from ..checkpoint import list_models, model_folders
-
-    entries = list_models()
-    if json_:
-        cards = [
-            {**entry.card.model_dump(mode="json"), "name": entry.name, "path": str(entry.path)}
-            for entry in entries
-        ]
-        typer.echo(json.dumps(cards, indent=2))
-        return
-    for entry in entries:
-        typer.echo("\n".join(_card_lines(entry)) + "\n")
-    if not entries:
-        typer.echo("No model is installed.")
-    typer.echo(f"Models put into {model_folders()[0]} appear here.")
-
-
-def _card_lines(entry: ModelEntry) -> list[str]:
-    """A model's card in lines for a person."""
-    card = entry.card
-    shown = {
-        "scale": f"{card.mpp:g} um/px",
-        # From the card as it is written: a model of another version is listed, too.
-        "regions": ", ".join(
-            str(region.get("name")) for region in card.network.get("regions", {}).get("regions", ())
-        ),
-        "classes": ", ".join(card.network.get("classes", ())),
-        "data": card.data,
-        "split": card.split,
-        **_measures(card.measures),
-        "log-variances": _short(card.log_vars),
-        "licence": card.licence,
-        "made": " ".join(filter(None, (card.created, card.package_version, card.commit[:12]))),
-        "file": str(entry.path),
-    }
-    heading = f"{entry.name}: {card.description}" if card.description else entry.name
-    return [heading, *(f"  {name}: {text}" for name, text in shown.items() if text)]
-
-
-def _measures(measures: dict[str, Any]) -> dict[str, str]:
-    """A line for each group of measures, and one for those in none."""
-    groups = {name: value for name, value in measures.items() if isinstance(value, dict)}
-    alone = {name: value for name, value in measures.items() if name not in groups}
-    note = str(alone.pop("note", ""))
-    lines = {f"measures, {name}": _short(group) for name, group in groups.items()}
-    return {"measures": ", ".join(filter(None, (_short(alone), note))), **lines}
-
-
-def _short(measures: dict[str, Any], prefix: str = "") -> str:
-    """Nested measures as ``a 0.91, b.mean 0.88``."""
-    parts = []
-    for name, value in measures.items():
-        if isinstance(value, dict):
-            parts.append(_short(value, f"{prefix}{name}."))
-        elif isinstance(value, float):
-            parts.append(f"{prefix}{name} {value:.3g}")
-        else:
-            parts.append(f"{prefix}{name} {value}")
-    return ", ".join(parts)
 
 
 def topology(

@@ -48,6 +48,30 @@ MasksOption = Annotated[
         show_default=False,
     ),
 ]
+EpochsOption = Annotated[int | None, typer.Option(help="How many.", show_default=False)]
+LossesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="c,s,t,g",
+        help="Of classification, segmentation, topology, geometry. (default: all)",
+        show_default=False,
+    ),
+]
+WeightingOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="uncertainty|fixed|equal|…",
+        help="How the losses are weighted. (default: uncertainty)",
+        show_default=False,
+    ),
+]
+TrainingSeedOption = Annotated[
+    int | None,
+    typer.Option(help="Of the training and the split. (default: 0)", show_default=False),
+]
+ResumeTrainingOption = Annotated[
+    bool, typer.Option("--resume", help="Go on with the training in RUN where it was.")
+]
 JsonFileOption = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="Write the result there as JSON."),

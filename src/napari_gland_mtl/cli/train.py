@@ -11,7 +11,17 @@ import typer
 from rich.progress import Progress
 
 from ..errors import InvalidInputError
-from .options import DeviceOption, MasksOption, MppOption, given
+from .options import (
+    DeviceOption,
+    EpochsOption,
+    LossesOption,
+    MasksOption,
+    MppOption,
+    ResumeTrainingOption,
+    TrainingSeedOption,
+    WeightingOption,
+    given,
+)
 from .progress import progress_bars, stop_on_interrupt
 
 if TYPE_CHECKING:
@@ -45,23 +55,9 @@ def train(
         typer.Option(metavar="S", help="Part of the data set to use: train (GlaS), a subfolder."),
     ] = None,
     masks: MasksOption = None,
-    epochs: Annotated[int | None, typer.Option(help="How many.", show_default=False)] = None,
-    losses: Annotated[
-        str | None,
-        typer.Option(
-            metavar="c,s,t,g",
-            help="Of classification, segmentation, topology, geometry. (default: all)",
-            show_default=False,
-        ),
-    ] = None,
-    weighting: Annotated[
-        str | None,
-        typer.Option(
-            metavar="uncertainty|fixed|equal|…",
-            help="How the losses are weighted. (default: uncertainty)",
-            show_default=False,
-        ),
-    ] = None,
+    epochs: EpochsOption = None,
+    losses: LossesOption = None,
+    weighting: WeightingOption = None,
     validation_split: Annotated[
         str | None,
         typer.Option(
@@ -79,10 +75,7 @@ def train(
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(help="Of the training and the split. (default: 0)", show_default=False),
-    ] = None,
+    seed: TrainingSeedOption = None,
     device: DeviceOption = None,
     devices: Annotated[
         int | None,
@@ -110,9 +103,7 @@ def train(
     name: Annotated[
         str | None, typer.Option(help="Of the model. (default: the run folder's)")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the training in RUN where it was.")
-    ] = False,
+    resume: ResumeTrainingOption = False,
 ) -> None:
     """Train a model on a folder of annotated images.
 
@@ -135,10 +126,7 @@ def train(
         learning_rate=learning_rate,
         optimiser=optimiser,
     )
-    for name_, value in parse_settings(settings or []).items():
-        if name_ in options:
-            raise InvalidInputError(f"{name_} is given twice, as an option and by --set.")
-        options[name_] = value
+    add_settings(options, settings)
     from ..datasets import open_dataset
     from ..jobs.direct import train_config
     from ..jobs.train import MACHINE, resumed_config, train_model
@@ -152,7 +140,7 @@ def train(
     data = open_dataset(dataset, mpp=mpp, split=split, **given(masks=masks))
     typer.echo(data.description)
     with stop_on_interrupt() as stop, progress_bars() as progress:
-        _watch(train_model(data, output, config, stop, resume), progress)
+        watch_training(train_model(data, output, config, stop, resume), progress)
 
 
 def parse_losses(text: str) -> tuple[str, ...]:
@@ -170,6 +158,20 @@ def parse_validation(text: str) -> float | int | tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def add_settings(options: dict[str, Any], settings: list[str] | None) -> None:
+    """Put what ``--set`` gives among the options, in place.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is among them already.
+    """
+    for name, value in parse_settings(settings or []).items():
+        if name in options:
+            raise InvalidInputError(f"{name} is given twice, as an option and by --set.")
+        options[name] = value
+
+
 def parse_settings(settings: list[str]) -> dict[str, Any]:
     """``NAME=VALUE`` as a dict; values are JSON where they can be, else text."""
     parsed: dict[str, Any] = {}
@@ -184,9 +186,9 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
     return parsed
 
 
-def _watch(events: Iterable[Any], progress: Progress) -> None:
+def watch_training(events: Iterable[Any], progress: Progress) -> None:
     """Draw a training: a bar of its steps, a line per epoch."""
-    from ..jobs.events import Notice, Stage
+    from ..jobs.events import ModelInstalled, Notice, Stage, StartMeasured
     from ..training.progress import (
         EpochFinished,
         StepFinished,
@@ -201,25 +203,31 @@ def _watch(events: Iterable[Any], progress: Progress) -> None:
             progress.update(task, description=text, total=event.total_steps, completed=event.step)
         elif isinstance(event, EpochFinished):
             typer.echo(epoch_line(event))
+        elif isinstance(event, StartMeasured):
+            typer.echo(f"before: {in_numbers(event.measures)}")
         elif isinstance(event, Stage):
             progress.update(task, description=event.text)
         elif isinstance(event, Notice | TrainingNotice):
             typer.echo(f"note: {event.text}", err=True)
         elif isinstance(event, TrainingFinished):
             typer.echo(end_line(event))
+        elif isinstance(event, ModelInstalled):
+            typer.echo(f"new model {event.name!r}: {event.path}")
 
 
 def epoch_line(event: EpochFinished) -> str:
     """One epoch in one line: losses, learned log-variances, measures."""
-    parts = [
-        " ".join(f"{name} {value:.3f}" for name, value in values.items())
-        for values in (event.losses, event.measures)
-    ]
+    parts = [in_numbers(values) for values in (event.losses, event.measures)]
     if event.log_vars:
         values = " ".join(f"{value:.2f}" for value in event.log_vars.values())
         parts.insert(1, f"log sigma^2 {values}")
     best = " (best so far)" if event.best and event.measures else ""
     return f"epoch {event.epoch}/{event.epochs}: {'; '.join(filter(None, parts))}{best}"
+
+
+def in_numbers(values: dict[str, float]) -> str:
+    """Losses or measures in one line."""
+    return " ".join(f"{name} {value:.3f}" for name, value in values.items())
 
 
 def end_line(event: TrainingFinished) -> str:

@@ -56,7 +56,8 @@ class Sample:
 class Record:
     """What is known of a sample before its pixels are read.
 
-    `read` gives the sample's image, regions and instances as in :class:`Sample`.
+    `read` gives the sample's image, regions and instances as in :class:`Sample`. Whoever
+    annotated it may have put it to a `part` of a fine-tuning: "training" or "validation".
     """
 
     name: str
@@ -64,6 +65,7 @@ class Record:
     patient: str | None
     mpp: float
     read: Callable[[], Annotation]
+    part: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -249,9 +251,12 @@ def split_dataset(
     inside = [index for index, group in enumerate(groups) if group in chosen]
     outside = [index for index, group in enumerate(groups) if group not in chosen]
     if not inside or not outside:
+        cure = "Choose another share or add images"
+        if by == "patient" and len(set(groups)) == 1 < len(groups):
+            cure = "All are of one patient or slide: split by image, or validate on none"
         raise DatasetError(
             f"The split leaves {len(outside)} images for training and {len(inside)} for "
-            "validation; both need at least one. Choose another share or add images."
+            f"validation; both need at least one. {cure}."
         )
     return dataset.subset(outside), dataset.subset(inside)
 

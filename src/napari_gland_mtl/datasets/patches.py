@@ -20,6 +20,7 @@ from ..regions import GLAND_REGIONS, NOT_ANNOTATED, RegionHierarchy
 from ..slides.resampling import resample, resample_labels
 from .dataset import UNKNOWN_CLASS, Sample
 from .masks import seams
+from .patch_places import PatchPlaces
 
 WHOLE = slice(None)
 
@@ -62,6 +63,15 @@ class PatchSource:
     seam_um : float
         Gland pixels nearer than this to another gland are taught as background; at least the
         neighbouring pixels are.
+    replay : iterable of Sample
+        Images of what is not to be forgotten, from which some of the patches are drawn.
+    replay_share : float
+        How many of them, 0..1.
+
+    Attributes
+    ----------
+    skipped : list of str
+        Names of samples in which nothing is annotated.
 
     Raises
     ------
@@ -75,30 +85,69 @@ class PatchSource:
         mpp: float,
         hierarchy: RegionHierarchy = GLAND_REGIONS,
         seam_um: float = 0.0,
+        replay: Iterable[Sample] = (),
+        replay_share: float = 0.0,
     ) -> None:
         self.mpp = mpp
-        radius = max(seam_um / mpp, 1.5)
-        background = hierarchy.code(hierarchy.background)
+        self._seam_px = max(seam_um / mpp, 1.5)
+        self._background = hierarchy.code(hierarchy.background)
         self.images: list[npt.NDArray[np.uint8]] = []
         self.labels: list[npt.NDArray[np.uint8]] = []
         self.classes: list[int] = []
-        for sample in samples:
-            if not (sample.regions != NOT_ANNOTATED).any():
-                continue
-            scale = mpp / sample.mpp
-            self.images.append(np.asarray(resample(sample.image, scale), dtype=np.uint8))
-            shape = self.images[-1].shape[:2]
-            labels = resample_labels(sample.regions, scale, shape).astype(np.uint8)
-            if sample.instances is not None:
-                instances = resample_labels(sample.instances, scale, shape)
-                labels[seams(instances, radius)] = background
-            self.labels.append(labels)
-            self.classes.append(sample.class_index)
+        self.places: list[PatchPlaces] = []
+        self.skipped: list[str] = []
+        self._chances = self._added(samples)
         if not self.images:
             raise DatasetError("Nothing is annotated in the training images.")
+        self._own = len(self.images)
+        if replay_share > 0:
+            again = self._added(replay)
+            if not again.size:
+                raise DatasetError("Nothing is annotated in the replay images.")
+            self._chances = np.concatenate(
+                [(1 - replay_share) * self._chances, replay_share * again]
+            )
+
+    def _added(self, samples: Iterable[Sample]) -> npt.NDArray[np.float64]:
+        """Take samples in; returns the chance of each of them to be drawn from."""
+        areas: list[int] = []
+        for sample in samples:
+            if (sample.regions != NOT_ANNOTATED).any() and self._add(sample):
+                areas.append(self.places[-1].annotated_px)
+            else:
+                self.skipped.append(sample.name)
         # An image's chance grows with its annotated area, damped so that small ones count.
-        areas = np.array([np.count_nonzero(labels) for labels in self.labels], dtype=float)
-        self._chances = np.sqrt(areas) / np.sqrt(areas).sum()
+        weights: npt.NDArray[np.float64] = np.sqrt(np.array(areas, dtype=float))
+        chances: npt.NDArray[np.float64] = weights / weights.sum() if areas else weights
+        return chances
+
+    def _add(self, sample: Sample) -> bool:
+        """Take a sample in; False if nothing is left of its annotation at this scale."""
+        scale = self.mpp / sample.mpp
+        image = np.asarray(resample(sample.image, scale), dtype=np.uint8)
+        shape = image.shape[:2]
+        labels = resample_labels(sample.regions, scale, shape).astype(np.uint8)
+        if sample.instances is not None:
+            instances = resample_labels(sample.instances, scale, shape)
+            labels[seams(instances, self._seam_px)] = self._background
+        places = PatchPlaces(labels)
+        if not places.annotated_px:
+            return False
+        self.images.append(image)
+        self.labels.append(labels)
+        self.places.append(places)
+        self.classes.append(sample.class_index)
+        return True
+
+    @property
+    def annotated_px(self) -> int:
+        """Annotated pixels of all images but those of the replay, at the network's um/px."""
+        return sum(places.annotated_px for places in self.places[: self._own])
+
+    @property
+    def codes(self) -> set[int]:
+        """Codes of the regions that are annotated anywhere."""
+        return {int(code) for labels in self.labels for code in np.unique(labels)} - {NOT_ANNOTATED}
 
     def draw(self, count: int, size: int, seed: int, step: int, share: slice = WHOLE) -> PatchBatch:
         """Draw `count` patches of `size` pixels; same seed and step, same patches.
@@ -108,7 +157,7 @@ class PatchSource:
         """
         rng = np.random.default_rng((seed, step))
         chosen = rng.choice(len(self.images), count, p=self._chances)
-        centres = [[int(rng.integers(n)) for n in self.labels[index].shape] for index in chosen]
+        centres = [self.places[index].centre(size, rng) for index in chosen]
         chosen, centres = chosen[share], centres[share]
         images = np.empty((len(chosen), size, size, 3), dtype=np.uint8)
         labels = np.empty((len(chosen), size, size), dtype=np.uint8)

@@ -6,17 +6,26 @@ For scripts and notebooks; whoever wants progress or wants to stop takes the gen
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
-from ..errors import InvalidInputError
 from ..segmentation import Segmentation
-from .events import EvaluationDone, Event, SegmentationDone, SlideDone, SlideFailed
+from .direct_training import finetune, train, train_config
+from .events import EvaluationDone, SegmentationDone, SlideDone, SlideFailed
+from .last_event import last_of, opened_dataset
 
-Last = TypeVar("Last", bound=Event)
+__all__ = [
+    "evaluate",
+    "finetune",
+    "open_result",
+    "segment",
+    "segment_slide",
+    "segment_slides",
+    "train",
+    "train_config",
+]
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -26,7 +35,6 @@ if TYPE_CHECKING:
     from ..export.slide_store import SlideStore
     from ..slides import Slide
     from ..slides.areas import Areas
-    from .train import TrainConfig
 
 
 def segment(
@@ -77,7 +85,7 @@ def segment(
     loaded, name = _named(model)
     config = SegmentConfig(model=name, mpp=mpp, **settings)
     with _opened(image, mpp) as slide:
-        done = _last(segment_image(slide, config, region=region, model=loaded), SegmentationDone)
+        done = last_of(segment_image(slide, config, region=region, model=loaded), SegmentationDone)
     return done.segmentation
 
 
@@ -137,7 +145,7 @@ def segment_slide(
         events = job.segment_slide(
             slide, output, config, None, _areas(areas), resume, overwrite, loaded
         )
-        return open_result(_last(events, SlideDone).path)
+        return open_result(last_of(events, SlideDone).path)
 
 
 def segment_slides(
@@ -261,77 +269,12 @@ def evaluate(
     from .evaluate import evaluate_model, evaluate_predictions
     from .segment_config import SegmentConfig
 
-    data = _dataset(dataset, mpp, split)
+    data = opened_dataset(dataset, mpp, split)
     if predictions is not None:
-        return _last(evaluate_predictions(data, predictions), EvaluationDone).measures
+        return last_of(evaluate_predictions(data, predictions), EvaluationDone).measures
     loaded, name = _named(model)
     config = SegmentConfig(model=name, **settings)
-    return _last(evaluate_model(data, config, model=loaded), EvaluationDone).measures
-
-
-def train(
-    dataset: str | Path | Dataset,
-    folder: str | Path,
-    mpp: float | None = None,
-    split: str | None = None,
-    resume: bool = False,
-    **settings: Any,
-) -> Model:
-    """Train or fine-tune a model.
-
-    Parameters
-    ----------
-    dataset : path or Dataset
-        A folder that :func:`open_dataset` reads, or what it returned.
-    folder : path
-        The run folder: weights, settings, histories, and the state to resume from.
-    mpp, split : optional
-        Passed to :func:`open_dataset`.
-    resume : bool
-        Go on with the training in `folder`; takes no settings but ``device`` and ``devices``.
-    **settings
-        Fields of :class:`~napari_gland_mtl.jobs.train.TrainConfig` (``start``, ``validation``,
-        ``split_by`` ...) and of :class:`TrainingConfig` (``epochs``, ``losses``, ``weighting``,
-        ``learning_rate`` ...).
-
-    Returns
-    -------
-    Model
-        The best weights.
-
-    Raises
-    ------
-    DatasetError, OutputExistsError, OutputNotWritableError, NonFiniteLossError
-    DeviceNotAvailableError, MissingExtraError, ProcessLostError
-
-    Examples
-    --------
-    >>> import napari_gland_mtl as gm
-    >>> gm.train("data", "runs/two-gpus", epochs=50, devices=2)  # doctest: +SKIP
-    """
-    from ..checkpoint import load_model
-    from .train import MACHINE, resumed_config, train_model
-
-    if resume and settings.keys() <= MACHINE:
-        config = resumed_config(folder, **settings)
-    else:
-        config = train_config(**settings)
-    deque(train_model(_dataset(dataset, mpp, split), folder, config, resume=resume), maxlen=0)
-    return load_model(folder)
-
-
-def train_config(**settings: Any) -> TrainConfig:
-    """A :class:`~napari_gland_mtl.jobs.train.TrainConfig` from its fields and its training's.
-
-    ``start="default"`` is the default model.
-    """
-    from ..checkpoint import DEFAULT_MODEL
-    from .train import TrainConfig
-
-    own = {name: settings.pop(name) for name in TrainConfig.model_fields if name in settings}
-    if own.get("start") == "default":
-        own["start"] = DEFAULT_MODEL
-    return TrainConfig(**{"training": settings, **own})
+    return last_of(evaluate_model(data, config, model=loaded), EvaluationDone).measures
 
 
 def _named(model: str | Path | Model) -> tuple[Model | None, str]:
@@ -339,14 +282,6 @@ def _named(model: str | Path | Model) -> tuple[Model | None, str]:
     if isinstance(model, str | Path):
         return None, str(model)
     return model, model.card.name
-
-
-def _dataset(dataset: str | Path | Dataset, mpp: float | None, split: str | None) -> Dataset:
-    if not isinstance(dataset, str | Path):
-        return dataset
-    from ..datasets import open_dataset
-
-    return open_dataset(dataset, mpp=mpp, split=split)
 
 
 def _areas(areas: Areas | str | Path | None) -> Areas | None:
@@ -357,22 +292,14 @@ def _areas(areas: Areas | str | Path | None) -> Areas | None:
     return read_areas(areas)
 
 
-def _is_path(value: object) -> bool:
-    return isinstance(value, str | Path)
-
-
 def _opened(image: Any, mpp: float | None) -> AbstractContextManager[Slide]:
     """The image as a slide; one that was opened here is closed in the end."""
     from ..slides import Slide, open_slide, slide_from_array
 
     if isinstance(image, Slide):
         return nullcontext(image)
-    return open_slide(image, mpp=mpp) if _is_path(image) else slide_from_array(image, mpp=mpp)
-
-
-def _last(events: Iterator[Event], kind: type[Last]) -> Last:
-    with closing(cast("Generator[Event]", events)):  # as all jobs are
-        (last,) = deque(events, maxlen=1) or (None,)
-    if not isinstance(last, kind):
-        raise InvalidInputError("The job ended without a result.")
-    return last
+    return (
+        open_slide(image, mpp=mpp)
+        if isinstance(image, str | Path)
+        else slide_from_array(image, mpp=mpp)
+    )

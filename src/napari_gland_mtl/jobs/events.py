@@ -256,6 +256,51 @@ class EvaluationDone(Event):
 
 
 @dataclass(frozen=True)
+class StartMeasured(Event):
+    """The start model was measured on the validation images, before anything was learned.
+
+    Attributes
+    ----------
+    measures : dict of str to float
+        As after each epoch: ``object_dice``, ``object_f1`` ... ``score``.
+    """
+
+    measures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class PreviewReady(Event):
+    """What the model of this epoch makes of the place that is being looked at.
+
+    Attributes
+    ----------
+    epoch : int
+    segmentation : Segmentation
+    offset : tuple of int
+        (y, x) of its first pixel in the image, in px of the full resolution.
+    """
+
+    epoch: int
+    segmentation: Segmentation
+    offset: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class ModelInstalled(Event):
+    """A model was put where every list of models finds it.
+
+    Attributes
+    ----------
+    name : str
+        What it is asked for by.
+    path : Path
+    """
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
 class JobFailed(Event):
     """The last event of a job that raised.
 

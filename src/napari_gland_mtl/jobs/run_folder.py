@@ -8,21 +8,42 @@ place, the settings last: a folder with settings is complete.
 from __future__ import annotations
 
 import json
-import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..checkpoint import replace_file
-from ..datasets.dataset import Dataset
 from ..errors import DatasetError, InvalidInputError, OutputExistsError, OutputNotWritableError
-from ..training.state import STATE_FILE
+from ..storage.disk_errors import see_that_writable
+from .runs import CONFIG_FILE, RunEntry, list_runs, new_run_folder, run_entry, runs_folder
 
-CONFIG_FILE = "config.json"
+if TYPE_CHECKING:
+    from ..datasets.dataset import Dataset
+
+__all__ = [
+    "RunEntry",
+    "annotations_of",
+    "environment",
+    "image_names",
+    "list_runs",
+    "new_run_folder",
+    "part_of_run",
+    "prepare_folder",
+    "read_settings",
+    "read_start_measures",
+    "run_entry",
+    "runs_folder",
+    "source_commit",
+    "write_records",
+    "write_start_measures",
+]
+
+STATE_FILE = "state.safetensors"
 DATA_FILE = "data.json"
+START_FILE = "start.safetensors"
+FINETUNE_FILE = "finetune.json"
+START_MEASURES_FILE = "start_measures.json"
 ENVIRONMENT_FILE = "environment.json"
 
 Part = Literal["training", "validation"]
@@ -42,10 +63,7 @@ def prepare_folder(folder: Path) -> None:
             f"{folder} holds a training already. Go on with it by --resume, or name another folder."
         )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{os.getpid()}.probe"
-        probe.touch()
-        probe.unlink()
+        see_that_writable(folder)
     except OSError as error:
         raise OutputNotWritableError(
             f"The run folder {folder} cannot be written to: {error.strerror}. Choose another."
@@ -70,14 +88,23 @@ def read_settings(folder: Path) -> str:
 
 
 def write_records(
-    folder: Path, settings: dict[str, Any], training: Dataset, validation: Dataset
+    folder: Path,
+    settings: dict[str, Any],
+    training: Dataset,
+    validation: Dataset,
+    annotations: dict[str, str] | None = None,
 ) -> None:
-    """Write what the training is made of; the settings last, as the mark of a run folder."""
-    data = {
+    """Write what the training is made of; the settings last, as the mark of a run folder.
+
+    `annotations` are the fingerprints of what was annotated, where they are to be kept.
+    """
+    data: dict[str, Any] = {
         "description": training.description,
         "training": list(training.names),
         "validation": list(validation.names),
     }
+    if annotations:
+        data["annotations"] = annotations
     _write_json(folder / DATA_FILE, data)
     _write_json(folder / ENVIRONMENT_FILE, environment())
     _write_json(folder / CONFIG_FILE, settings)
@@ -101,6 +128,29 @@ def image_names(folder: Path | str, part: Part) -> tuple[str, ...]:
     return tuple(json.loads(path.read_text(encoding="utf-8"))[part])
 
 
+def annotations_of(folder: Path) -> dict[str, str]:
+    """Fingerprints of what a run learned from when it began; empty where none were kept."""
+    try:
+        data = json.loads((folder / DATA_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return dict(data.get("annotations", {}))
+
+
+def write_start_measures(folder: Path, measures: dict[str, float]) -> None:
+    """Note down what the model measured that the run starts from."""
+    _write_json(folder / START_MEASURES_FILE, measures)
+
+
+def read_start_measures(folder: Path) -> dict[str, float]:
+    """What the model measured that a run started from; empty where it was not measured."""
+    try:
+        content = json.loads((folder / START_MEASURES_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {name: float(value) for name, value in content.items()}
+
+
 def part_of_run(dataset: Dataset, folder: Path | str, part: Part) -> Dataset:
     """The images of a data set that a run trained or validated on.
 
@@ -122,6 +172,8 @@ def part_of_run(dataset: Dataset, folder: Path | str, part: Part) -> Dataset:
 
 def environment() -> dict[str, Any]:
     """The machine and the versions that a training ran on; JSON-able."""
+    import torch
+
     from .. import __version__
 
     packages = ("torch", "numpy", "scipy", "scikit-image", "tifffile", "pydantic")

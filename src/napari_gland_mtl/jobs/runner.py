@@ -45,6 +45,7 @@ class JobState(Enum):
 
     WAITING = "waiting"
     RUNNING = "running"
+    PAUSED = "paused"
     STOPPING = "stopping"
     FINISHED = "finished"
     STOPPED = "stopped"
@@ -66,9 +67,10 @@ class JobStatus:
     done, total : int
         Steps finished, of how many; ``total`` is 0 while that is not known.
     elapsed : float
-        Seconds since the job was started; stands still once it has ended.
+        Seconds since the job was started, without pauses; stands still once it has ended.
     remaining : float or None
-        Estimated seconds until the last step; None while nothing can be said.
+        Estimated seconds of work until the last step, without pauses; None while nothing can be
+        said.
     error : BaseException or None
         What the job raised.
     """
@@ -114,6 +116,7 @@ class JobRunner:
         self._done = self._total = self._first_done = 0
         self._error: BaseException | None = None
         self._began = self._ended = self._first_step = self._last_step = 0.0
+        self._clock = _Clock()
         self._thread = threading.Thread(target=self._run, name=name, daemon=False)
 
     def start(self) -> None:
@@ -128,15 +131,32 @@ class JobRunner:
             if self._state is not JobState.WAITING:
                 raise InvalidInputError("This job was started before; make a new runner.")
             self._state = JobState.RUNNING
-            self._began = time.monotonic()
+            self._began = self._clock.now()
         self._thread.start()
 
     def cancel(self) -> None:
         """Ask the job to stop at its next boundary; returns at once, and is safe to repeat."""
         self._stop.stop()
         with self._lock:
-            if self._state is JobState.RUNNING:
+            if self._state in (JobState.RUNNING, JobState.PAUSED):
+                self._clock.go_on()
                 self._state = JobState.STOPPING
+
+    def pause(self) -> None:
+        """Ask a running job to wait at its next boundary; returns at once."""
+        with self._lock:
+            if self._state is JobState.RUNNING:
+                self._stop.pause()
+                self._clock.pause()
+                self._state = JobState.PAUSED
+
+    def go_on(self) -> None:
+        """Let a paused job go on; returns at once."""
+        with self._lock:
+            if self._state is JobState.PAUSED:
+                self._stop.unpause()
+                self._clock.go_on()
+                self._state = JobState.RUNNING
 
     def poll(self) -> list[Any]:
         """All events since the last call, in order; the last of a failed job is `JobFailed`.
@@ -166,7 +186,7 @@ class JobRunner:
     def status(self) -> JobStatus:
         """A snapshot; may be asked for from any thread."""
         with self._lock:
-            now = self._ended or time.monotonic()
+            now = self._ended or self._clock.now()
             elapsed = now - self._began if self._began else 0.0
             return JobStatus(
                 self._state, self._done, self._total, elapsed, self._remaining(now), self._error
@@ -192,8 +212,7 @@ class JobRunner:
         for event in self._job(self._stop):
             self._count(event)
             self._queue.put(event)
-            if not threading.main_thread().is_alive():
-                self._stop.stop()
+            self._stop.wait_while_paused()
 
     def _count(self, event: object) -> None:
         with self._lock:
@@ -206,11 +225,35 @@ class JobRunner:
 
     def _advance_to(self, done: int, total: int) -> None:
         self._done, self._total = done, total
-        self._last_step = time.monotonic()
+        self._last_step = self._clock.now()
         if not self._first_step:
             # A resumed training begins in the middle.
             self._first_step, self._first_done = self._last_step, done
 
     def _finish(self, state: JobState, error: BaseException | None) -> None:
         with self._lock:
-            self._state, self._error, self._ended = state, error, time.monotonic()
+            self._clock.go_on()
+            self._state, self._error, self._ended = state, error, self._clock.now()
+
+
+class _Clock:
+    """Seconds since any moment, without those between `pause` and `go_on`."""
+
+    def __init__(self) -> None:
+        self._paused = 0.0
+        self._since: float | None = None
+
+    def now(self) -> float:
+        """Stands still while paused."""
+        now = time.monotonic() if self._since is None else self._since
+        return now - self._paused
+
+    def pause(self) -> None:
+        """Stand still."""
+        self._since = time.monotonic()
+
+    def go_on(self) -> None:
+        """Go on where it stood still."""
+        if self._since is not None:
+            self._paused += time.monotonic() - self._since
+            self._since = None

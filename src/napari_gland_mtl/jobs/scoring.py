@@ -2,6 +2,8 @@
 
 Which measures there are, and what an image without glands counts for, is said in `metrics`;
 here a prediction and a sample are turned into what those take, and their results into a report.
+What nobody annotated (code 0) counts for nothing; the topology of a prediction needs no truth and
+is looked at as a whole.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ import numpy.typing as npt
 
 from ..datasets.dataset import Sample
 from ..errors import DatasetError
+from ..metrics.annotated_part import cut_to_annotated
 from ..metrics.components import instances_from_mask
 from ..metrics.pixels import PixelScores, classification_accuracy
 from ..metrics.scores import ObjectScores
 from ..metrics.topology import count_violations
-from ..regions import GLAND_REGIONS, RegionHierarchy
+from ..regions import GLAND_REGIONS, NOT_ANNOTATED, RegionHierarchy
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Scores:
     def add(self, sample: Sample, prediction: Prediction) -> dict[str, Any]:
         """Measure one image; returns its own values."""
         _check_size(sample, prediction)
-        objects = self._objects.add(_true_glands(sample), prediction.glands, sample.mpp)
+        objects = self._objects.add(*_comparable_glands(sample, prediction), sample.mpp)
         hausdorff = objects.object_hausdorff_px
         measures: dict[str, Any] = {
             "name": sample.name,
@@ -128,6 +131,16 @@ def _count_violations(prediction: Prediction) -> int:
         gland, background = hierarchy.code(hierarchy.gland), hierarchy.code(hierarchy.background)
         regions = np.where(prediction.glands > 0, gland, background).astype(np.uint8)
     return count_violations(regions, prediction.glands, hierarchy).total
+
+
+def _comparable_glands(
+    sample: Sample, prediction: Prediction
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """True and predicted glands, where something was annotated."""
+    true, annotated = _true_glands(sample), sample.regions != NOT_ANNOTATED
+    if annotated.all():
+        return true, prediction.glands
+    return np.where(annotated, true, 0), cut_to_annotated(prediction.glands, annotated)
 
 
 def _true_glands(sample: Sample) -> npt.NDArray[np.int32]:

@@ -7,18 +7,24 @@ side (``data.json``), the machine (``environment.json``), a row per step and per
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from ..checkpoint import Model, load_model
+from ..checkpoint import ModelCard, find_model, read_card
+from ..datasets import open_dataset
 from ..datasets.dataset import Dataset, split_dataset
 from ..errors import CheckpointError, DatasetError, InvalidInputError
+from ..training.config import TrainingConfig
 from ..training.parallel import check_devices
+from ..training.progress import TrainingFinished
 from ..training.trainer import TrainingEvent
 from .events import Event
-from .run_folder import image_names, prepare_folder, read_settings
+from .run_folder import FINETUNE_FILE, image_names, prepare_folder, read_settings
+from .runs import working_in
 from .stop import StopToken
 from .train_config import TrainConfig
 from .train_plan import TrainPlan, carry_out
@@ -36,7 +42,7 @@ def train_model(
     config: TrainConfig | None = None,
     stop: StopToken | None = None,
     resume: bool = False,
-) -> Iterator[Event | TrainingEvent]:
+) -> Generator[Event | TrainingEvent]:
     """Train a model; the last event is `TrainingFinished`.
 
     Parameters
@@ -74,12 +80,19 @@ def train_model(
         If one of several processes ended before its time; the last epoch's state is kept.
     """
     folder, stop = Path(folder), stop or StopToken()
+    if resume and (folder / FINETUNE_FILE).is_file():
+        raise InvalidInputError(
+            f"{folder} holds a fine-tuning. Go on with it by 'gland-mtl finetune --resume'."
+        )
     config = _settings_of(folder, config) if resume else config or TrainConfig()
     check_devices(config.training)
-    start = load_model(config.start) if config.start else None
-    config = _with_scale_of(config, start)
+    if config.start and not resume:  # a run that was begun has noted down what its start brought
+        training_settings = with_start(config.training, read_card(find_model(config.start)))
+        config = config.model_copy(update={"training": training_settings})
     training, validation = _divided(dataset, config)
-    plan = TrainPlan(dataset, training, validation, folder, config, resume)
+    plan = TrainPlan(
+        dataset, training, validation, folder, config, resume, replay=opened_replay(config)
+    )
     together = config.training.devices > 1
     if together:
         check_portable(plan)
@@ -87,7 +100,12 @@ def train_model(
         _check_images(folder, training, validation)
     else:
         prepare_folder(folder)
-    yield from carry_out_together(plan, stop) if together else carry_out(plan, stop)
+    carried_out = carry_out_together if together else carry_out
+    with working_in(folder) as mark, closing(carried_out(plan, stop)) as events:
+        for event in events:
+            if isinstance(event, TrainingFinished):
+                mark.ended(event.stopped)
+            yield event
 
 
 def resumed_config(
@@ -134,12 +152,29 @@ def _check_images(folder: Path, training: Dataset, validation: Dataset) -> None:
         )
 
 
-def _with_scale_of(config: TrainConfig, start: Model | None) -> TrainConfig:
-    """A model to go on from brings its um/px, unless another was asked for."""
-    if start is None or "mpp" in config.training.model_fields_set:
-        return config
-    training = config.training.model_copy(update={"mpp": start.card.mpp})
-    return config.model_copy(update={"training": training})
+def with_start(training: TrainingConfig, card: ModelCard) -> TrainingConfig:
+    """What a model to go on from brings, unless other values were asked for.
+
+    Its um/px, and its log-variances to go on with, which then need no warm-up.
+    """
+    brought: dict[str, Any] = {}
+    if "mpp" not in training.model_fields_set:
+        brought["mpp"] = card.mpp
+    if card.log_vars and "log_var_start" not in training.model_fields_set:
+        brought["log_var_start"] = dict(card.log_vars)
+        if "log_var_warmup_steps" not in training.model_fields_set:
+            brought["log_var_warmup_steps"] = 0
+    return training.model_copy(update=brought)
+
+
+def opened_replay(config: TrainConfig) -> Dataset | None:
+    """The images of what is not to be forgotten; None where none are asked for.
+
+    Raises
+    ------
+    DatasetError, MissingPixelSizeError
+    """
+    return None if config.replay is None else open_dataset(config.replay, mpp=config.replay_mpp)
 
 
 def _divided(dataset: Dataset, config: TrainConfig) -> tuple[Dataset, Dataset]:

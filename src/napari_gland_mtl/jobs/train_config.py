@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ..errors import InvalidInputError
 from ..training.config import TrainingConfig
 
 
@@ -30,9 +31,31 @@ class TrainConfig(BaseModel):
         description="Whether patients or images are divided; auto: patients where known.",
     )
     split_seed: int = Field(default=0, ge=0, description="Same seed, same split.")
+    replay: str | None = Field(
+        default=None,
+        description="Folder of images that the start model knows, mixed in so that it does not "
+        "forget them.",
+    )
+    replay_share: float = Field(
+        default=0.3, gt=0, lt=1, description="Share of the patches that come from the replay."
+    )
+    replay_mpp: float | None = Field(
+        default=None, gt=0, description="Pixel size of the replay images in um."
+    )
     licence: str = Field(default="", description="What the weights may be used for.")
     data: str = Field(default="", description="What the data are, with citation.")
     description: str = Field(default="", description="What the model is for.")
+
+    @model_validator(mode="after")
+    def _check_start(self) -> TrainConfig:
+        if self.start is None:
+            for name in ("keep", "freeze_encoder", "freeze_statistics"):
+                if getattr(self.training, name):
+                    raise InvalidInputError(
+                        f"{name} is about the model to go on from, and none is given. Name one "
+                        f"(--from, start=), or leave {name} out."
+                    )
+        return self
 
     def on(self, device: str | None = None, devices: int | None = None) -> TrainConfig:
         """The same training on another device, or on another number of them.

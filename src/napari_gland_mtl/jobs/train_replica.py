@@ -1,9 +1,10 @@
 """One of several processes of a training: ``python -m napari_gland_mtl.jobs.train_replica``.
 
 `train_together` starts it and writes to its standard input: one line that says who it is, later
-perhaps "stop". It answers with the port at which it listens; the plan comes, and events and
-errors go, over that connection. When the input ends, whoever started the process is gone, and it
-ends, too: nobody else would end processes that wait for each other on a GPU.
+perhaps "stop", or "pause" and "go on". It answers with the port at which it listens; the plan
+comes, and events and errors go, over that connection. When the input ends, whoever started the
+process is gone, and it ends, too: nobody else would end processes that wait for each other on a
+GPU.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from .stop import StopToken
 from .train_plan import TrainPlan, carry_out
 
 PORT = "port "
+STOP, PAUSE, GO_ON = "stop", "pause", "go on"
 
 
 def main() -> int:
@@ -52,8 +54,14 @@ def _announced(listener: Listener) -> Listener:
 
 
 def _obey(orders: FileIO, stop: StopToken) -> None:
-    while orders.readline():
-        stop.stop()
+    while line := orders.readline():
+        order = line.decode().strip()
+        if order == PAUSE:
+            stop.pause()
+        elif order == GO_ON:
+            stop.unpause()
+        else:
+            stop.stop()
     os._exit(1)
 
 

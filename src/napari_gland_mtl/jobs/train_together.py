@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Client, Connection, wait
 from multiprocessing.reduction import ForkingPickler
@@ -30,7 +30,7 @@ from ..training.trainer import TrainingEvent
 from .events import Event, JobFailed
 from .stop import StopToken
 from .train_plan import TrainPlan
-from .train_replica import PORT
+from .train_replica import GO_ON, PAUSE, PORT, STOP
 
 LOOK_S = 0.2
 # How long a failure may be the consequence of another process's death that is not noticed yet.
@@ -54,14 +54,14 @@ def check_portable(plan: TrainPlan) -> bytes:
         ) from error
 
 
-def carry_out_together(plan: TrainPlan, stop: StopToken) -> Iterator[Event | TrainingEvent]:
+def carry_out_together(plan: TrainPlan, stop: StopToken) -> Generator[Event | TrainingEvent]:
     """Train as planned, in one process for each device.
 
     Parameters
     ----------
     plan : TrainPlan
     stop : StopToken
-        Passed on to the process that leads within a fifth of a second.
+        Passed on to the process that leads within a fifth of a second; the others wait for it.
 
     Yields
     ------
@@ -159,11 +159,12 @@ class _Processes:
 
     def events(self, stop: StopToken) -> Iterator[Any]:
         """What the leading process tells, until all have ended."""
-        told, deadline = False, float("inf")
+        told, deadline = GO_ON, float("inf")
         while self._connections and time.monotonic() < deadline:
-            if stop.stopped and not told:
-                self._all[0].tell("stop")
-                told = True
+            order = STOP if stop.stopped else PAUSE if stop.paused else GO_ON
+            if order != told:
+                self._all[0].tell(order)
+                told = order
             for connection in wait(list(self._connections), timeout=LOOK_S):
                 message = self._next(connection)
                 if isinstance(message, JobFailed):

@@ -9,7 +9,9 @@ import numpy as np
 
 from ..checkpoint import Model, ModelCard
 from ..datasets.dataset import Sample
+from ..errors import DatasetError
 from ..network import GlandNetwork
+from ..regions import NOT_ANNOTATED
 from ..slides import slide_from_array
 from ..training.trainer import SCORE
 from .evaluate import prediction_of
@@ -50,8 +52,16 @@ def validator(
         ``pixel_accuracy``, ``classification_accuracy`` where known,
         ``topology_violations_raw``, ``largest_region_share``, and ``score``, the mean of the
         first four, by which the best weights are chosen.
+
+    Raises
+    ------
+    DatasetError
+        If nothing is annotated in any of the images.
     """
-    kept = list(samples)
+    # Where nothing is annotated, nothing can be measured.
+    kept = [sample for sample in samples if (sample.regions != NOT_ANNOTATED).any()]
+    if not kept:
+        raise DatasetError("Nothing is annotated in the images to measure on. Choose others.")
 
     def measure(network: GlandNetwork) -> dict[str, float]:
         model = Model(network, card, sha256="", path=Path())

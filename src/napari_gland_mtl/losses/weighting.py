@@ -4,7 +4,8 @@
 ``s_i = log sigma_i^2`` learned together with the network (Eq. 2). At its optimum in s_i the
 learned weight is 1 / L_i, so the objective is ``sum_i log L_i``, which has no lower bound: a
 loss that can reach zero would take over. Hence a warm-up during which s_i stays at 0, and
-bounds, as settings whose defaults were tried.
+bounds, as settings whose defaults were tried. A training that goes on from a model goes on from
+its s_i, too.
 """
 
 from __future__ import annotations
@@ -83,9 +84,11 @@ class UncertaintyWeighting(LossWeighting):
     names : sequence of str
         The losses.
     warmup_steps : int
-        Steps during which every s_i is held at 0.
+        Steps during which every s_i is held where it started.
     minimum, maximum : float
         Bounds of s_i; ``exp(-minimum)`` is the largest weight. None for no bound.
+    start : mapping of str to float
+        Loss -> s_i to start at, brought within the bounds; 0 for losses that it does not name.
 
     Notes
     -----
@@ -99,23 +102,31 @@ class UncertaintyWeighting(LossWeighting):
         warmup_steps: int = 0,
         minimum: float | None = None,
         maximum: float | None = None,
+        start: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(names)
         if (minimum or 0.0) > 0 or (maximum or 0.0) < 0:
             raise InvalidInputError(
                 f"The bounds of log sigma^2 must include 0, got {minimum} .. {maximum}."
             )
-        self.log_var = nn.Parameter(torch.zeros(len(self.names)))
         self.warmup_steps = warmup_steps
         self.minimum, self.maximum = minimum, maximum
+        values = torch.tensor([float((start or {}).get(name, 0.0)) for name in self.names])
+        self.register_buffer("start", self._bounded(values), persistent=False)
+        self.log_var = nn.Parameter(self.get_buffer("start").clone())
 
     def weights(self) -> Tensor:
         """``exp(-s_i)``."""
         return torch.exp(-self.log_var)
 
     def forward(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """``sum_i exp(-s_i) L_i + s_i``."""
-        return super().forward(losses) + self.log_var.sum()
+        """``sum_i exp(-s_i) L_i + s_i`` over the losses that are not 0.
+
+        A loss is 0 where a batch has nothing to show it, no image of known class, say. That
+        tells nothing of its uncertainty; ``+ s_i`` alone would drive its weight to the bound.
+        """
+        shown = self.stacked(losses).detach() != 0
+        return super().forward(losses) + torch.where(shown, self.log_var, 0).sum()
 
     def log_vars(self) -> dict[str, float]:
         """The learned ``s_i``."""
@@ -123,11 +134,16 @@ class UncertaintyWeighting(LossWeighting):
 
     @torch.no_grad()
     def constrain(self, step: int) -> None:
-        """Hold s_i at 0 during the warm-up, within its bounds afterwards."""
+        """Hold s_i at its start during the warm-up, within its bounds afterwards."""
         if step <= self.warmup_steps:
-            self.log_var.zero_()
-        elif self.minimum is not None or self.maximum is not None:
-            self.log_var.clamp_(self.minimum, self.maximum)
+            self.log_var.copy_(self.get_buffer("start"))
+        else:
+            self.log_var.copy_(self._bounded(self.log_var))
+
+    def _bounded(self, values: Tensor) -> Tensor:
+        if self.minimum is None and self.maximum is None:
+            return values
+        return values.clamp(self.minimum, self.maximum)
 
     def at_bound(self) -> list[str]:
         """Names of the losses whose s_i stands at a bound."""

@@ -3,6 +3,7 @@
 Pure numpy and scipy on label images; nothing here knows the network.
 """
 
+from .annotated_part import cut_to_annotated
 from .components import instances_from_mask
 from .objects import object_dice, object_f1, object_hausdorff
 from .pixels import Measure, PixelScores, classification_accuracy, confusion_matrix
@@ -18,6 +19,7 @@ __all__ = [
     "classification_accuracy",
     "confusion_matrix",
     "count_violations",
+    "cut_to_annotated",
     "find_violations",
     "instances_from_mask",
     "object_dice",

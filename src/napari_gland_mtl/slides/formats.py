@@ -18,6 +18,8 @@ _HEAD_BYTES = 256
 # A folder with a DICOM slide holds little else; one with ten thousand images is not read for it.
 _LOOKED_INTO = 16
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
+# Projects of annotated areas lie beside their slides and hold images; they are none.
+_NO_SLIDES = (".annotations.zarr",)
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,8 @@ def slide_name(path: Path | str) -> str:
 def is_slide_path(path: Path | str) -> bool:
     """Whether the name ends as that of a file that `open_slide` reads. Does not look inside."""
     name = Path(path).name.lower()
+    if name.endswith(_NO_SLIDES):
+        return False
     return any(name.endswith(suffix) for kind in FORMATS for suffix in kind.suffixes)
 
 

@@ -8,6 +8,7 @@ reads it, which is no reason to end anything: there it is tried again.
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,12 +24,19 @@ _LOST_NAMES = (
 )
 _LOST = tuple(getattr(errno, name) for name in _LOST_NAMES if hasattr(errno, name))
 _IN_USE = (5, 32)  # Windows' "access denied" and "used by another process"
+_RESUME = "resume: what was written stays"
 _PAUSES_S = (0.01, 0.03, 0.1, 0.3, 1.0)
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, advice: str = _RESUME) -> Iterator[None]:
     """Turn the system's errors while something is written below `path` into clear ones.
+
+    Parameters
+    ----------
+    path : Path
+    advice : str
+        What to do once there is room again, and what is not lost.
 
     Raises
     ------
@@ -39,7 +47,20 @@ def writing(path: Path) -> Iterator[None]:
     except GlandMTLError:
         raise
     except OSError as error:
-        raise OutputNotWritableError(_words(path, error)) from error
+        raise OutputNotWritableError(_words(path, error, advice)) from error
+
+
+def see_that_writable(folder: Path) -> None:
+    """Make a folder, and a file in it that is gone at once.
+
+    Raises
+    ------
+    OSError
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f".{os.getpid()}.probe"
+    probe.touch()
+    probe.unlink()
 
 
 def patiently(write: Callable[[], None]) -> None:
@@ -54,7 +75,7 @@ def patiently(write: Callable[[], None]) -> None:
     return write()
 
 
-def _words(path: Path, error: OSError) -> str:
+def _words(path: Path, error: OSError, advice: str) -> str:
     if error.errno in _FULL:
         reason, cure = "the disk is full", "Make room"
     elif error.errno in _FORBIDDEN:
@@ -63,7 +84,4 @@ def _words(path: Path, error: OSError) -> str:
         reason, cure = "the drive does not answer, or the folder is gone", "Check it"
     else:
         reason, cure = "the system refused", "Check the drive"
-    return (
-        f"{path} cannot be written: {reason} ({error.strerror or error}). {cure} and resume: what "
-        "was written stays."
-    )
+    return f"{path} cannot be written: {reason} ({error.strerror or error}). {cure} and {advice}."

@@ -73,7 +73,16 @@ class TrainingConfig(BaseModel):
         default=0.5, ge=0, le=1, description="Share of the first loss for 'convex'."
     )
     log_var_warmup_steps: int = Field(
-        default=400, ge=0, description="Steps during which every log sigma^2 stays 0."
+        default=400, ge=0, description="Steps during which every log sigma^2 stays at its start."
+    )
+    log_var_start: dict[str, float] = Field(
+        default={}, description="log sigma^2 that a loss starts at; 0 where none is given."
+    )
+    log_var_learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        le=10,
+        description="Learning rate of log sigma^2 at its highest; the network's unless given.",
     )
     log_var_min: float | None = Field(
         default=-1.5, le=0, description="Lower bound of log sigma^2: the largest weight."
@@ -105,6 +114,21 @@ class TrainingConfig(BaseModel):
         ge=0,
         lt=1,
         description="Decay per step of the running average of the weights; 0 keeps none.",
+    )
+
+    keep: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of the start model in the weights that are measured and kept: guards "
+        "against forgetting what it knew. 0: none.",
+    )
+    freeze_encoder: bool = Field(
+        default=False, description="Leave the encoder as it is; only decoder and heads learn."
+    )
+    freeze_statistics: bool = Field(
+        default=False,
+        description="Batch normalisation goes on with the start model's statistics.",
     )
 
     augmentation: AugmentationConfig = AugmentationConfig()
@@ -157,7 +181,11 @@ def build_weighting(config: TrainingConfig) -> LossWeighting:
     """The weighting that a configuration asks for."""
     if config.weighting == "uncertainty":
         return UncertaintyWeighting(
-            config.losses, config.log_var_warmup_steps, config.log_var_min, config.log_var_max
+            config.losses,
+            config.log_var_warmup_steps,
+            config.log_var_min,
+            config.log_var_max,
+            config.log_var_start,
         )
     if config.weighting == "fixed":
         return FixedWeighting({name: config.loss_weights[name] for name in config.losses})

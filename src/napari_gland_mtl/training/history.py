@@ -18,9 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidInputError
+from ..storage.disk_errors import patiently
+from ..storage.growing_table import GrowingTable
+from ..storage.run_files import EPOCHS_FILE, STEPS_FILE
 
-STEPS_FILE = "steps.csv"
-EPOCHS_FILE = "epochs.csv"
+__all__ = ["EPOCHS_FILE", "STEPS_FILE", "HistoryWriter", "read_history"]
 
 
 class HistoryWriter:
@@ -46,7 +48,8 @@ class HistoryWriter:
                 writer = csv.DictWriter(file, self._columns)
                 writer.writeheader()
                 writer.writerows(kept)
-        temporary.replace(path)
+        # On Windows a figure that follows the run may just be reading it.
+        patiently(lambda: os.replace(temporary, path))  # noqa: PTH105 - the same on all systems
         self._file = path.open("a", newline="", encoding="utf-8")
 
     def write(self, row: dict[str, float | int | str]) -> None:
@@ -96,6 +99,6 @@ def read_history(path: Path | str) -> dict[str, npt.NDArray[np.float64]]:
     path = Path(path)
     if not path.is_file():
         raise InvalidInputError(f"{path} does not exist; is this a run folder of a training?")
-    rows = _whole_rows(path)
-    columns = list(rows[0]) if rows else []
-    return {column: np.array([float(row[column] or "nan") for row in rows]) for column in columns}
+    table = GrowingTable(path)
+    table.poll_all()
+    return dict(table.columns)

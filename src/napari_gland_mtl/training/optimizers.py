@@ -16,6 +16,15 @@ from torch.optim import Optimizer
 from ..losses.weighting import AlternatingWeighting, LossWeighting
 from .config import TrainingConfig
 
+RATE_FACTOR = "rate_factor"
+"""In a group of parameters: its learning rate, relative to that of the step."""
+
+
+def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
+    """Let an optimiser take its next step with the learning rate of that step."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get(RATE_FACTOR, 1.0)
+
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
     """Learning rate of a step, counted from 0."""
@@ -46,7 +55,8 @@ def _build_optimizer(
     if own:
         # The log-variances have neither momentum nor decay: with them they overshoot.
         without: dict[str, Any] = {"momentum": 0.0} if sgd else {"betas": (0.0, 0.999)}
-        groups.append({"params": own, "weight_decay": 0.0, **without})
+        faster = (config.log_var_learning_rate or config.learning_rate) / config.learning_rate
+        groups.append({"params": own, "weight_decay": 0.0, RATE_FACTOR: faster, **without})
     if sgd:
         return torch.optim.SGD(
             groups,

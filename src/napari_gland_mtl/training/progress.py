@@ -61,6 +61,14 @@ class EpochFinished:
     measures: dict[str, float] = field(default_factory=dict)
     best: bool = False
 
+    def row(self) -> dict[str, float | int | str]:
+        """The epoch as a row of ``epochs.csv``."""
+        row: dict[str, float | int | str] = {"epoch": self.epoch, "best": int(self.best)}
+        row |= {f"loss_{name}": value for name, value in self.losses.items()}
+        row |= {f"weight_{name}": value for name, value in self.weights.items()}
+        row |= {f"log_var_{name}": value for name, value in self.log_vars.items()}
+        return row | self.measures
+
 
 @dataclass(frozen=True)
 class TrainingNotice:

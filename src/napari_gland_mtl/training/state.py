@@ -42,6 +42,11 @@ class Progress:
         After the last finished epoch.
     bfloat16 : bool or None
         What the probe of the first start decided, so that a resumed run calculates alike.
+    at_once : int
+        Patches of a step that memory holds at once; 0 for all of them.
+    unmeasured : dict of str to float
+        Weights of the losses in the last step of an epoch of which the measuring was stopped;
+        it is taken up again. Else empty.
     """
 
     step: int = 0
@@ -51,6 +56,8 @@ class Progress:
     loss_sums: dict[str, float] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)
     bfloat16: bool | None = None
+    at_once: int = 0
+    unmeasured: dict[str, float] = field(default_factory=dict)
 
 
 def _optimizer_tensors(number: int, optimizer: Optimizer) -> dict[str, Tensor]:

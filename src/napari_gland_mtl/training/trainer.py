@@ -21,13 +21,15 @@ from torch import Tensor, nn
 
 from ..checkpoint import ModelCard, save_model
 from ..datasets.augmentation import augment
-from ..datasets.patches import PatchSource
+from ..datasets.patches import PatchBatch, PatchSource
 from ..errors import CheckpointError, InvalidInputError, NonFiniteLossError
 from ..losses.objective import multi_loss
 from ..network import GlandNetwork
 from .config import TrainingConfig, build_weighting
+from .guard import Blend, freeze, set_training
 from .history import EPOCHS_FILE, STEPS_FILE, HistoryWriter
-from .optimizers import build_optimizers, learning_rate
+from .micro_batches import Passes, is_out_of_memory, out_of_memory_words
+from .optimizers import build_optimizers, learning_rate, set_learning_rate
 from .parallel import Alone
 from .precision import bfloat16_pays
 from .progress import EpochFinished, StepFinished, TrainingFinished, TrainingNotice
@@ -95,6 +97,9 @@ class Trainer:
         self.device = self.replicas.device(config.device)
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         self.network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
+        freeze(self.network, config)
+        # Before a saved state is loaded: what the network is now is what it began as.
+        self.blend = Blend(self.network, config.keep) if config.keep else None
         self.average = copy.deepcopy(self.network) if config.average_decay else None
         self.weighting = build_weighting(config).to(self.device)
         self.optimizers = build_optimizers(config, self.network, self.weighting)
@@ -103,6 +108,9 @@ class Trainer:
         self.forward = self.replicas.prepare(self.network, config)
         # The probe goes by the clock and may come out differently in every process.
         self.half = self.replicas.anywhere(self.replicas.leads and half)
+        self.passes = Passes(
+            self.network, self.weighting, self._losses, config.batch_size, config.devices == 1
+        )
         self.watch = CollapseWatch()
         self.progress.config = config.model_dump_json()
         self.progress.bfloat16 = self.half
@@ -116,8 +124,13 @@ class Trainer:
 
     @property
     def result(self) -> GlandNetwork:
-        """The network to validate and to keep: the running average where there is one."""
-        return self.network if self.average is None else self.average
+        """The network to validate and to keep.
+
+        The running average where there is one, mixed with the start model where that is asked
+        for.
+        """
+        learned = self.network if self.average is None else self.average
+        return learned if self.blend is None else self.blend.of(learned)
 
     def resume(self) -> None:
         """Go on from the run folder's state file.
@@ -133,6 +146,7 @@ class Trainer:
         if progress.bfloat16 is not None and self.config.precision == "auto":
             # The probe goes by the clock and may come out differently every time.
             self.half = progress.bfloat16
+        self.passes.at_once = progress.at_once
         progress.config, progress.bfloat16 = self.progress.config, self.half
         self.progress, self._kept_step = progress, progress.step
         self.weighting.constrain(progress.step)
@@ -171,23 +185,34 @@ class Trainer:
             HistoryWriter(self.folder / STEPS_FILE, "step", first) as steps,
             HistoryWriter(self.folder / EPOCHS_FILE, "epoch", first // per_epoch) as epochs,
         ):
+            if self.progress.unmeasured:
+                yield from self._end_epoch(steps, epochs, stop)
             for step in range(first, self.config.total_steps):
                 if self.replicas.anywhere(stop.stopped):
                     break
                 event = self._step(step)
                 steps.write(event.row())
                 yield event
+                yield from self._told(f"step {event.step}", self.passes.take_notices())
                 if (step + 1) % per_epoch == 0:
-                    finished = self._finish_epoch(event)
-                    epochs.write(_epoch_row(finished))
-                    steps.sync()
-                    # Last: a run killed before this line does the epoch again, rows and all.
-                    self._save_state()
-                    yield finished
-                    for text in self.watch.notices(finished.measures, self.weighting):
-                        self._log(f"epoch {finished.epoch}: {text}")
-                        yield TrainingNotice(text)
+                    self.progress.unmeasured = event.weights
+                    yield from self._end_epoch(steps, epochs, stop)
         yield self._finish()
+
+    def _end_epoch(
+        self, steps: HistoryWriter, epochs: HistoryWriter, stop: Stop
+    ) -> Iterator[TrainingEvent]:
+        """Measure an epoch and note it down; stopped while measuring, it is left for later."""
+        finished = self._finish_epoch(stop)
+        if finished is None:
+            return
+        epochs.write(finished.row())
+        steps.sync()
+        # Last: a run killed before this line does the epoch again, rows and all.
+        self._save_state()
+        yield finished
+        noticed = self.watch.notices(finished.measures, self.weighting)
+        yield from self._told(f"epoch {finished.epoch}", noticed)
 
     def follow(self) -> None:
         """Do the same steps as the process that leads, and nothing besides.
@@ -205,9 +230,12 @@ class Trainer:
             if (step + 1) % self.config.steps_per_epoch == 0:
                 self._kept_step = step + 1
 
-    def _log(self, text: str) -> None:
-        with (self.folder / NOTICES_FILE).open("a", encoding="utf-8") as file:
-            file.write(f"{text}\n")
+    def _told(self, when: str, texts: list[str]) -> Iterator[TrainingNotice]:
+        """The texts as events, each noted down before."""
+        for text in texts:
+            with (self.folder / NOTICES_FILE).open("a", encoding="utf-8") as file:
+                file.write(f"{when}: {text}\n")
+            yield TrainingNotice(text)
 
     def _finish(self) -> TrainingFinished:
         self._save(LAST_FILE, self.progress.measures)
@@ -216,30 +244,27 @@ class Trainer:
             folder=self.folder,
             best_epoch=self.progress.best_epoch,
             measures=dict(self.progress.measures),
-            stopped=self.progress.step < self.config.total_steps,
+            stopped=self.progress.step < self.config.total_steps or bool(self.progress.unmeasured),
         )
 
     def _step(self, step: int) -> StepFinished:
         try:
             return self._trained(step)
-        except torch.OutOfMemoryError as error:
-            batch, side = self.config.batch_size, self.config.patch_size
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             raise InvalidInputError(
-                f"The memory of the GPU ran out at step {step + 1}, with {batch} patches of {side} "
-                f"px on {self.config.devices} of them. The state after step {self._kept_step} is "
-                f"kept in {self.folder}: go on with it on more devices, or start anew with fewer "
-                "or smaller patches."
+                out_of_memory_words(self.config, step + 1, self._kept_step, self.folder)
             ) from error
 
     def _trained(self, step: int) -> StepFinished:
         config, start = self.config, time.perf_counter()
-        losses = self._losses(step)
-        total = self.weighting(losses)
+        total, losses = self.passes.run(self._batch(step))
         if not torch.isfinite(total):
             self._give_up("loss", losses, step)
         weights = self.weighting.weights().detach().tolist()
-        norm, rate = self._descend(total, losses, step)
-        self.progress.step = step + 1
+        norm, rate = self._descend(losses, step)
+        self.progress.step, self.progress.at_once = step + 1, self.passes.at_once
         values = {name: float(value.detach()) for name, value in losses.items()}
         sums = self.progress.loss_sums
         self.progress.loss_sums = {name: sums.get(name, 0.0) + values[name] for name in values}
@@ -256,14 +281,11 @@ class Trainer:
             seconds=time.perf_counter() - start,
         )
 
-    def _descend(self, total: Tensor, losses: dict[str, Tensor], step: int) -> tuple[float, float]:
-        """Do one optimiser step; returns the gradient norm and the learning rate."""
+    def _descend(self, losses: dict[str, Tensor], step: int) -> tuple[float, float]:
+        """Follow the gradients one step; returns their norm and the learning rate."""
         rate = learning_rate(self.config, step)
         optimizer = self.optimizers[step % len(self.optimizers)]
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        set_learning_rate(optimizer, rate)
         most = self.config.clip_norm or math.inf
         norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), most))
         if not math.isfinite(norm):
@@ -276,23 +298,30 @@ class Trainer:
             update_average(self.average, self.network, decay)
         return norm, rate
 
-    def _losses(self, step: int) -> dict[str, Tensor]:
+    def _batch(self, step: int) -> PatchBatch:
+        """The share of this process in the patches of a step, on its device."""
         config = self.config
         window = config.augmentation.window(config.patch_size)
         share = self.replicas.share(config.batch_size)
         drawn = self.source.draw(config.batch_size, window, config.seed, step, share)
-        seed = config.seed * 1_000_003 + step
-        batch = augment(
+        return augment(
             drawn,
             config.patch_size,
             config.mpp,
             config.augmentation,
-            seed,
+            self._seed_of(step),
             self.device,
             config.batch_size,
             share,
         )
-        self.network.train()
+
+    def _seed_of(self, step: int) -> int:
+        return self.config.seed * 1_000_003 + step
+
+    def _losses(self, batch: PatchBatch) -> dict[str, Tensor]:
+        """Losses of some patches of the present step, in training mode."""
+        config = self.config
+        set_training(self.network, config)
         images = batch.images
         if config.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
@@ -301,7 +330,7 @@ class Trainer:
             torch.random.fork_rng(devices=[]),
             torch.autocast(self.device.type, torch.bfloat16, enabled=self.half),
         ):
-            torch.manual_seed(seed)
+            torch.manual_seed(self._seed_of(self.progress.step))
             output = self.forward(images)
         losses = multi_loss(
             output,
@@ -323,28 +352,37 @@ class Trainer:
             f"(now {learning_rate(self.config, step):g}) or set a gradient limit, and train again."
         )
 
-    def _finish_epoch(self, last: StepFinished) -> EpochFinished:
-        measures = self._measures(last.epoch)
-        steps = self.config.steps_per_epoch
-        means = {name: total / steps for name, total in self.progress.loss_sums.items()}
-        self.progress.loss_sums, self.progress.measures = {}, measures
+    def _finish_epoch(self, stop: Stop) -> EpochFinished | None:
+        """The epoch that the last step has ended; None if its measuring was stopped."""
+        progress, steps = self.progress, self.config.steps_per_epoch
+        epoch = progress.step // steps
+        measures = self._measures(epoch)
+        if self._is_due(epoch) and not measures and stop.stopped:
+            return None
+        means = {name: total / steps for name, total in progress.loss_sums.items()}
+        weights, progress.unmeasured = progress.unmeasured, {}
+        progress.loss_sums, progress.measures = {}, measures
         return EpochFinished(
-            epoch=last.epoch,
+            epoch=epoch,
             epochs=self.config.epochs,
             losses=means,
-            weights=last.weights,
-            log_vars=last.log_vars,
+            weights=weights,
+            log_vars=self.weighting.log_vars(),
             measures=measures,
-            best=self._keep_if_best(last.epoch, measures),
+            best=self._keep_if_best(epoch, measures),
         )
 
-    def _measures(self, epoch: int) -> dict[str, float]:
-        """Validation measures of the first, every n-th after it and the last epoch, else none."""
+    def _is_due(self, epoch: int) -> bool:
+        """Whether there is something to measure: after the first, every n-th, and the last."""
         due = (epoch - 1) % self.config.validate_every == 0 or epoch == self.config.epochs
-        if self.validate is None or not due:
+        return due and self.validate is not None
+
+    def _measures(self, epoch: int) -> dict[str, float]:
+        """Validation measures, where they are due."""
+        if self.validate is None or not self._is_due(epoch):
             return {}
-        self.result.eval()
-        return {name: float(value) for name, value in self.validate(self.result).items()}
+        result = self.result.eval()
+        return {name: float(value) for name, value in self.validate(result).items()}
 
     def _keep_if_best(self, epoch: int, measures: dict[str, float]) -> bool:
         # Without validation the newest weights are the best; with it, only measured ones can be.
@@ -367,11 +405,3 @@ class Trainer:
     def _save_state(self) -> None:
         save_state(self.folder / STATE_FILE, self.modules, self.optimizers, self.progress)
         self._kept_step = self.progress.step
-
-
-def _epoch_row(event: EpochFinished) -> dict[str, float | int | str]:
-    row: dict[str, float | int | str] = {"epoch": event.epoch, "best": int(event.best)}
-    row |= {f"loss_{name}": value for name, value in event.losses.items()}
-    row |= {f"weight_{name}": value for name, value in event.weights.items()}
-    row |= {f"log_var_{name}": value for name, value in event.log_vars.items()}
-    return row | event.measures

@@ -7,6 +7,7 @@ configurations become groups. What the form gives back is validated by the confi
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,8 @@ from pydantic.fields import FieldInfo
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QWidget
 
 UNBOUNDED = 1e9
+SMALL = 0.01
+"""A start value below it sets the step: a learning rate of 0.0005 is no 0.00."""
 
 
 class ConfigForm(QWidget):
@@ -115,6 +118,8 @@ def _create_control(field: FieldInfo, value: Any) -> Any | None:
     options: dict[str, Any] = {"tooltip": field.description or ""}
     if kind in (int, float):
         options.update(_limits(field, whole=kind is int))
+        if kind is float and value and abs(value) < SMALL:
+            options["step"] = 10.0 ** math.floor(math.log10(abs(value)))
     if kind is not bool and kind not in (int, float, str) and not _is_choice(kind):
         return None
     return create_widget(value=value, annotation=field.annotation, options=options)

@@ -106,8 +106,7 @@ def part_of_shapes(shapes: Any, image: Any) -> Part:
     outlines = shape_outlines(shapes)
     if not outlines:
         raise InvalidInputError(
-            f"“{shapes.name}” holds no rectangle, ellipse or polygon yet. Draw one on the image, "
-            "then press Run."
+            f"“{shapes.name}” holds no rectangle, ellipse or polygon yet. Draw one on the image."
         )
     windows = [window_around(outline, image) for outline in outlines]
     corners = np.array(windows)

@@ -76,6 +76,16 @@ class JobBridge(QObject):
         if self._current.runner is not None:
             self._current.runner.cancel()
 
+    def pause(self) -> None:
+        """Ask the job to wait at its next step; it keeps what it holds."""
+        if self._current.runner is not None:
+            self._current.runner.pause()
+
+    def go_on(self) -> None:
+        """End a pause."""
+        if self._current.runner is not None:
+            self._current.runner.go_on()
+
     def disconnect_application(self) -> None:
         """Undo the connection to the application's end, which outlives this object."""
         application = QCoreApplication.instance()

@@ -1,4 +1,4 @@
-"""Which model, and its card: where it was trained, how well it does, under which terms."""
+"""Which model: a list that follows the model folders, so that a new one is there at once."""
 
 from __future__ import annotations
 
@@ -6,47 +6,48 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QComboBox,
-    QDialog,
-    QDialogButtonBox,
-    QFileDialog,
-    QHBoxLayout,
-    QPushButton,
-    QTextBrowser,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from ..errors import GlandMTLError, ModelNotFoundError
-from ._model_card import card_markdown
+from ._model_card import card_dialog
+from ._model_folders import ModelFolders
+from ._model_menu import ModelMenu
 
 OPEN_FILE = "Open model file…"
 FILE_FILTER = "Models (*.safetensors);;All files (*)"
 
 
 class ModelChooser(QWidget):
-    """Chooses an installed model or a file, and shows its card.
+    """Chooses an installed model or a file, shows its card, imports and exports models.
 
     Attributes
     ----------
     failed : Signal(str)
-        A file could not be used; the message says why.
+        A file could not be used, or the chosen model is gone; the message says why.
+    changed : Signal
+        Another model is chosen.
     """
 
     failed = Signal(str)
+    changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._entries: list[Any] = []
         self._opened: list[Any] = []
         self._last = 0
+        self._announced: Any = None
         self.combo = self._create_combo()
         self.card_button = self._create_card_button()
+        self.menu = ModelMenu(self)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.combo, 1)
         layout.addWidget(self.card_button)
+        layout.addWidget(self.menu.button)
+        self._folders = ModelFolders(self)
+        self._folders.changed.connect(self.refresh)
         self.refresh()
 
     @property
@@ -71,22 +72,27 @@ class ModelChooser(QWidget):
             )
         return str(entry.path) if entry in self._opened else str(entry.name)
 
+    def choose(self, name: str) -> bool:
+        """Choose an installed model by name; False if there is none."""
+        self.refresh()
+        names = [entry.name for entry in self._entries]
+        if name not in names:
+            return False
+        self.combo.setCurrentIndex(names.index(name))
+        return True
+
     def refresh(self) -> None:
         """Read the list of models again, keeping the choice."""
         from ..checkpoint import list_models
 
         chosen = self.entry
         self._entries = [*list_models(), *self._opened]
-        names = [entry.name for entry in self._entries] or ["No model installed"]
-        self.combo.blockSignals(True)
-        self.combo.clear()
-        self.combo.addItems(names)
-        self.combo.insertSeparator(len(names))
-        self.combo.addItem(OPEN_FILE)
-        self.combo.setCurrentIndex(self._entries.index(chosen) if chosen in self._entries else 0)
-        self._last = self.combo.currentIndex()
-        self.combo.blockSignals(False)
-        self.card_button.setEnabled(self.entry is not None)
+        paths = [entry.path for entry in self._entries]
+        found = chosen is not None and chosen.path in paths
+        self._fill(paths.index(chosen.path) if found and chosen is not None else 0)
+        if chosen is not None and not found:
+            now = self.entry.name if self.entry is not None else "none"
+            self.failed.emit(f"The model “{chosen.name}” was removed. Chosen now: {now}.")
 
     def open_file(self, path: str | Path) -> None:
         """Add a model file and choose it; `failed` is emitted if it is none."""
@@ -101,6 +107,12 @@ class ModelChooser(QWidget):
         self._opened = [known for known in self._opened if known.path != entry.path] + [entry]
         self.refresh()
         self.combo.setCurrentIndex(self._entries.index(entry))
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """A drive of the network does not tell what changed on it."""
+        super().showEvent(event)
+        self._folders.follow()
+        self.refresh()
 
     def _create_combo(self) -> QComboBox:
         combo = QComboBox()
@@ -118,13 +130,32 @@ class ModelChooser(QWidget):
         button.clicked.connect(self._show_card)
         return button
 
+    def _fill(self, index: int) -> None:
+        names = [entry.name for entry in self._entries] or ["No model installed"]
+        self.combo.blockSignals(True)
+        self.combo.clear()
+        self.combo.addItems(names)
+        self.combo.insertSeparator(len(names))
+        self.combo.addItem(OPEN_FILE)
+        self.combo.setCurrentIndex(index)
+        self.combo.blockSignals(False)
+        self._show_choice(index)
+
     def _on_chosen(self, index: int) -> None:
         if self.combo.itemText(index) == OPEN_FILE:
             self.combo.setCurrentIndex(self._last)
             self._ask_for_file()
             return
+        self._show_choice(index)
+
+    def _show_choice(self, index: int) -> None:
         self._last = index
-        self.card_button.setEnabled(self.entry is not None)
+        entry = self.entry
+        self.card_button.setEnabled(entry is not None)
+        path = None if entry is None else entry.path
+        if path != self._announced:
+            self._announced = path
+            self.changed.emit()
 
     def _ask_for_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open model file", "", FILE_FILTER)
@@ -134,20 +165,3 @@ class ModelChooser(QWidget):
     def _show_card(self, *_: Any) -> None:
         if self.entry is not None:
             card_dialog(self.entry, self).exec()
-
-
-def card_dialog(entry: Any, parent: QWidget | None = None) -> QDialog:
-    """A dialog with the model's card."""
-    dialog = QDialog(parent)
-    dialog.setObjectName("model_card_dialog")
-    dialog.setWindowTitle(f"Model “{entry.name}”")
-    dialog.resize(560, 520)
-    text = QTextBrowser()
-    text.setOpenExternalLinks(True)
-    text.setMarkdown(card_markdown(entry.card, entry.path))
-    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-    buttons.rejected.connect(dialog.reject)
-    layout = QVBoxLayout(dialog)
-    layout.addWidget(text)
-    layout.addWidget(buttons)
-    return dialog

@@ -6,7 +6,6 @@ the settings. Neither job touches a layer or a widget.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -76,14 +75,12 @@ def save_job(
 
 
 def spare_the_window() -> None:
-    """Load what the window would have to wait for, and leave it a core.
+    """Load what the window would have to wait for, and let it go first.
 
-    torch uses all cores of this machine but one, in the calling thread only. napari loads pandas
-    when it makes the first labels layer.
+    Called in the thread of a job, which may use every core that the window does not need. napari
+    loads pandas when it makes the first labels layer.
     """
-    import torch
+    from ..jobs.politeness import be_polite
 
+    be_polite()
     import_module("pandas")
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(max(1, (cores or 1) - 1))

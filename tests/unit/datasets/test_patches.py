@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_gland_mtl.datasets import Sample
+from napari_gland_mtl.datasets import UNKNOWN_CLASS, Sample
+from napari_gland_mtl.datasets.patch_places import PatchPlaces
 from napari_gland_mtl.datasets.patches import PatchSource, mirrored
 from napari_gland_mtl.errors import DatasetError
 from napari_gland_mtl.slides.resampling import resample
@@ -104,3 +105,81 @@ def test_images_without_annotation_are_left_out():
     for samples in ([], [empty]):
         with pytest.raises(DatasetError, match="Nothing is annotated"):
             PatchSource(samples, mpp=1.0)
+
+
+def shades(*values, annotated=True):
+    """Samples of one grey each."""
+    regions = np.full((80, 80), int(annotated), dtype=np.uint8)
+    for value in values:
+        image = np.full((80, 80, 3), value, dtype=np.uint8)
+        yield Sample(f"grey {value}", image, regions, None, UNKNOWN_CLASS, None, 1.0)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.75])
+def test_a_share_of_the_patches_comes_from_the_replay(share):
+    source = PatchSource(shades(10, 20), 1.0, replay=shades(200, 210, 220), replay_share=share)
+    drawn = source.draw(4000, 8, seed=0, step=0).images[:, 0, 0, 0].numpy()
+    assert (drawn >= 200).mean() == pytest.approx(share, abs=0.03)
+    assert set(drawn) == {10, 20, 200, 210, 220}
+    assert source.annotated_px == 2 * 80 * 80
+    without = PatchSource(shades(10, 20), 1.0, replay=shades(200))
+    assert set(without.draw(500, 8, seed=0, step=0).images.unique().tolist()) == {10, 20}
+
+
+def test_what_is_not_annotated_is_named_and_a_blank_replay_refused():
+    source = PatchSource([*shades(10), *shades(30, annotated=False)], 1.0)
+    assert source.skipped == ["grey 30"]
+    assert source.codes == {1}
+    with pytest.raises(DatasetError, match="replay images"):
+        PatchSource(shades(10), 1.0, replay=shades(200, annotated=False), replay_share=0.5)
+
+
+# ------------------------------------------------------------------ sparse annotations
+
+
+def spot(value, height=400, width=300, at=(slice(50, 60), slice(200, 230))):
+    """A sample in which a spot is annotated, and nothing else."""
+    regions = np.zeros((height, width), dtype=np.uint8)
+    regions[at] = value
+    return Sample("spot", np.zeros((height, width, 3), np.uint8), regions, None, -1, None, 1.0)
+
+
+def test_every_patch_of_a_sparse_annotation_shows_some_of_it():
+    data, middle = spot(2), slice(20, 60)
+    drawn = PatchSource([data], 1.0).draw(200, 80, seed=0, step=0).labels[:, middle, middle]
+    assert (drawn == 2).flatten(1).any(dim=1).all()
+    assert len({tuple(np.argwhere(patch == 2)[:, 0].tolist()) for patch in drawn.numpy()}) > 20
+    # Control: drawn anywhere, few would.
+    rng = np.random.default_rng(0)
+    seen = [
+        (data.regions[y : y + 40, x : x + 40] == 2).any()
+        for y, x in zip(rng.integers(0, 360, 200), rng.integers(0, 260, 200), strict=True)
+    ]
+    assert np.mean(seen) < 0.2
+
+
+@pytest.mark.parametrize("at", [(0, 0), (-1, -1), (slice(7, 8), slice(None)), (-1, slice(4, 9))])
+def test_each_annotated_pixel_has_the_same_chance_wherever_it_lies(at):
+    data = spot(1, 30, 40, at)
+    places, rng = PatchPlaces(data.regions), np.random.default_rng(0)
+    pixels = [places.centre(4, rng) for _ in range(4000)]  # too small a patch to be shifted
+    expected = {(int(y), int(x)) for y, x in np.argwhere(data.regions)}
+    assert set(pixels) == expected
+    counts = np.array([pixels.count(pixel) for pixel in expected])
+    assert counts.min() > 0.5 * 4000 / len(expected)
+    assert places.annotated_px == len(expected)
+
+
+def test_where_everything_is_annotated_patches_lie_anywhere():
+    places, rng = PatchPlaces(np.ones((30, 40), np.uint8)), np.random.default_rng(0)
+    found = {places.centre(300, rng) for _ in range(20_000)}
+    assert len(found) == 30 * 40
+
+
+def test_an_annotation_too_small_for_the_scale_is_left_out():
+    dot = spot(1, 40, 40, (slice(1, 2), slice(1, 2)))
+    source = PatchSource([dot, sample(mpp=1.0)], mpp=8.0)
+    assert source.skipped == ["spot"]
+    assert len(source.images) == 1
+    with pytest.raises(DatasetError, match="Nothing is annotated"):
+        PatchSource([dot], mpp=8.0)

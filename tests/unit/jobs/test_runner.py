@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import threading
 import time
 
@@ -138,9 +140,130 @@ def test_events_can_be_pickled_and_not_changed():
         event.done = 2
 
 
+def counting(steps, seconds=0.02):
+    """A job that counts, and what it has counted so far."""
+    done = []
+
+    def job(stop):
+        yield Started(steps)
+        for number in range(1, steps + 1):
+            time.sleep(seconds)
+            done.append(number)
+            yield TileDone(number, steps)
+            if stop.stopped:
+                return
+
+    return job, done
+
+
+def test_a_paused_job_waits_and_goes_on_where_it_was():
+    job, done = counting(40)
+    runner = JobRunner(job)
+    runner.start()
+    time.sleep(0.1)
+    runner.pause()
+    runner.pause()
+    assert runner.status.state is JobState.PAUSED
+    assert runner.running
+    time.sleep(0.3)
+    held = len(done)
+    time.sleep(0.3)
+    assert 0 < len(done) == held < 40
+    runner.go_on()
+    assert runner.status.state is JobState.RUNNING
+    assert runner.wait(TIMEOUT)
+    assert done == list(range(1, 41))
+    assert runner.status.state is JobState.FINISHED
+
+
+def test_pauses_count_for_nothing():
+    job, _ = counting(10, seconds=0.05)
+    runner, began = JobRunner(job), time.monotonic()
+    runner.start()
+    time.sleep(0.2)
+    runner.pause()
+    time.sleep(0.1)  # for the step in work
+    before = runner.status
+    time.sleep(0.5)
+    after = runner.status
+    assert after.remaining == before.remaining > 0
+    assert after.elapsed == before.elapsed > 0
+    runner.go_on()
+    assert runner.wait(TIMEOUT)
+    assert 0.5 <= runner.status.elapsed <= time.monotonic() - began - 0.6
+
+
+def test_a_paused_job_can_be_stopped_at_once():
+    job, done = counting(1000)
+    runner = JobRunner(job)
+    runner.start()
+    time.sleep(0.1)
+    runner.pause()
+    time.sleep(0.1)
+    runner.cancel()
+    began = time.monotonic()
+    assert runner.wait(TIMEOUT)
+    assert time.monotonic() - began < 5  # of twenty seconds
+    assert runner.status.state is JobState.STOPPED
+    assert len(done) < 200
+    runner.pause()
+    runner.go_on()
+    assert runner.status.state is JobState.STOPPED
+
+
+def test_only_a_running_job_can_be_paused():
+    runner = JobRunner(counting(2)[0])
+    runner.pause()
+    assert runner.status.state is JobState.WAITING
+    runner.go_on()
+    finished(runner)
+    assert runner.status.state is JobState.FINISHED
+
+
+def test_work_that_asks_for_stopped_alone_waits_while_paused():
+    token, answers = StopToken(), []
+    thread = threading.Thread(target=lambda: answers.append(token.patient().stopped))
+    token.pause()
+    assert token.paused
+    thread.start()
+    thread.join(0.3)
+    assert not answers
+    token.unpause()
+    thread.join(TIMEOUT)
+    assert answers == [False]
+    token.pause()
+    token.stop()
+    assert (token.patient().stopped, token.paused) == (True, False)
+
+
 def test_a_token_stays_up():
     token = StopToken()
     assert not token.stopped
     token.stop()
     token.stop()
     assert token.stopped
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_program_that_ends_without_a_word_is_not_held_up_by_its_jobs(paused):
+    script = """
+import sys, time
+from napari_gland_mtl.jobs.runner import JobRunner
+
+def silent(stop):  # says nothing once it has begun, like one that waits for a file to grow
+    yield "begun"
+    while not stop.stopped:
+        time.sleep(0.01)
+
+runner = JobRunner(silent)
+runner.start()
+while not runner.poll():
+    time.sleep(0.01)
+if sys.argv[1] == "True":
+    runner.pause()
+raise SystemExit("ended early")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(paused)], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr.strip()) == (1, "ended early")

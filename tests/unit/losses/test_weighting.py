@@ -91,6 +91,17 @@ def test_the_learned_total_may_turn_negative_while_every_loss_is_positive():
     assert 2 + math.log(0.02) < 0
 
 
+def test_a_batch_that_shows_nothing_to_a_loss_leaves_its_weight_alone():
+    weighting = UncertaintyWeighting(["classification", "segmentation"], minimum=-1.5)
+    unknown = {"classification": 0.0, "segmentation": 0.5}
+    descend(weighting, unknown, 100)
+    learned = weighting.log_vars()
+    assert learned["classification"] == 0.0
+    assert learned["segmentation"] == pytest.approx(math.log(0.5), abs=1e-3)  # control
+    descend(weighting, {**unknown, "classification": 0.25}, 200)
+    assert weighting.log_vars()["classification"] == pytest.approx(math.log(0.25), abs=1e-2)
+
+
 def descend(weighting, values, steps, rate=0.1, start=0):
     optimizer = torch.optim.SGD(weighting.parameters(), lr=rate)
     for step in range(start, start + steps):
@@ -106,6 +117,18 @@ def test_log_variances_stay_zero_during_the_warm_up_and_learn_after_it():
     assert set(weighting.log_vars().values()) == {0.0}
     descend(weighting, VALUES, 1, start=5)
     assert 0.0 not in weighting.log_vars().values()
+
+
+def test_log_variances_go_on_from_where_another_training_left_them():
+    known = {"topology": -0.4, "geometry": 9.0, "something else": 1.0}
+    weighting = UncertaintyWeighting(LOSS_NAMES, 5, minimum=-1.5, maximum=3.0, start=known)
+    expected = {"classification": 0.0, "segmentation": 0.0, "topology": -0.4, "geometry": 3.0}
+    assert weighting.log_vars() == pytest.approx(expected)
+    descend(weighting, VALUES, 5)
+    assert weighting.log_vars() == pytest.approx(expected)
+    descend(weighting, VALUES, 1, start=5)
+    assert weighting.log_vars()["topology"] != pytest.approx(-0.4)
+    assert "start" not in weighting.state_dict()  # states of older trainings can be loaded
 
 
 def test_log_variances_stop_at_their_bounds():

@@ -95,6 +95,7 @@ def test_paths_are_told_by_their_ending():
     assert is_slide_path("A.TIF")
     assert all(is_slide_path(f"a.{ending}") for ending in ("svs", "ndpi", "scn", "bif", "mrxs"))
     assert is_slide_path("a.ome.zarr")
+    assert not is_slide_path("a.annotations.zarr")
     assert not is_slide_path("a.csv")
     assert not is_slide_path("tif")
 

@@ -44,6 +44,8 @@ WAYS = {
     },
     "alternating": {"weighting": "alternating", "losses": PIXEL_LOSSES},
     "trained share": {"weighting": "convex_trained", "losses": ("topology", "classification")},
+    "guarded": {"keep": 0.3, "freeze_encoder": True, "average_decay": 0.5},
+    "statistics kept": {"keep": 0.3, "freeze_statistics": True},
     "classification alone": {"losses": ("classification",), "weight_decay": 0.05},
 }
 NOT_FINITE = {

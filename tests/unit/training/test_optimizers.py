@@ -7,7 +7,11 @@ import torch
 from torch import nn
 
 from napari_gland_mtl.training import TrainingConfig, build_weighting
-from napari_gland_mtl.training.optimizers import build_optimizers, learning_rate
+from napari_gland_mtl.training.optimizers import (
+    build_optimizers,
+    learning_rate,
+    set_learning_rate,
+)
 
 PAIR = ("segmentation", "topology")
 
@@ -76,3 +80,14 @@ def test_a_cosine_falls_from_the_full_rate_to_a_hundredth_and_never_below():
     assert 0.001 <= course[-1] < 0.0011
     config = TrainingConfig(epochs=1, schedule="cosine")
     assert learning_rate(config, 10 * config.total_steps) == pytest.approx(1e-4)
+
+
+def test_log_variances_may_have_a_rate_of_their_own():
+    def rates(**changed):
+        config = TrainingConfig(learning_rate=1e-3, **changed)
+        (optimizer,), _, _ = built(learning_rate=1e-3, **changed)
+        set_learning_rate(optimizer, learning_rate(config, 0) / 2)
+        return [group["lr"] for group in optimizer.param_groups]
+
+    assert rates() == [5e-4, 5e-4]
+    assert rates(log_var_learning_rate=2e-2) == [5e-4, pytest.approx(1e-2)]

@@ -7,6 +7,7 @@ and both histories.
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -34,6 +35,14 @@ WAYS = {
     },
     "alternating": {"weighting": "alternating", "losses": ("segmentation", "topology", "geometry")},
     "trained share": {"weighting": "convex_trained", "losses": ("segmentation", "topology")},
+    "guarded": {
+        "keep": 0.4,
+        "freeze_encoder": True,
+        "freeze_statistics": True,
+        "average_decay": 0.8,
+        "log_var_start": {"topology": -0.4, "geometry": 5.0},
+        "log_var_warmup_steps": 0,
+    },
     "plain memory": {"weighting": "equal", "channels_last": False, "momentum": 0.0},
 }
 
@@ -111,6 +120,32 @@ def test_stopped_again_and_again(tmp_path, start, go_on, play, uninterrupted):
         play(go_on(tmp_path), stop_after)
     play(go_on(tmp_path))
     assert files_of(tmp_path) == uninterrupted("sgd, learned weights", start)
+
+
+@pytest.mark.parametrize("way", ["adamw, average, cosine", "alternating"])
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_an_epoch_stopped_while_it_is_measured_is_measured_on_resuming(
+    tmp_path, start, go_on, play, only, uninterrupted, validate, way, epoch
+):
+    stop, asked = SimpleNamespace(stopped=False), []
+
+    def cut_short(network):
+        asked.append(network)
+        stop.stopped = len(asked) == epoch
+        return {} if stop.stopped else validate(network)
+
+    trainer = start(tmp_path, way)
+    trainer.validate = cut_short
+    events = list(trainer.run(stop))
+    assert [event.epoch for event in only(events, EpochFinished)] == list(range(1, epoch))
+    assert events[-1].stopped
+    again = go_on(tmp_path, way)  # and stopped at once
+    again.validate = lambda network: {}
+    assert list(again.run(SimpleNamespace(stopped=True)))[-1].stopped
+    rest = play(go_on(tmp_path, way))
+    assert only(rest, EpochFinished)[0].epoch == epoch
+    assert not rest[-1].stopped
+    assert files_of(tmp_path) == uninterrupted(way, lambda folder: start(folder, way))
 
 
 @pytest.mark.parametrize("way", ["sgd, learned weights", "adamw, average, cosine", "alternating"])

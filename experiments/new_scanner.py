@@ -1,0 +1,161 @@
+"""What fine-tuning on a few images of another scanner gains there, and loses at home.
+
+    python experiments/new_scanner.py EBHI GLAS OUT --start RUNS/patients
+
+EBHI is a folder of EBHI-Seg: colon glands of another laboratory, stain and scale (roughly
+1.2 um/px). Half of its cases are only measured on; of the others 10, 20 and 40 images are taken as
+newly annotated and go through the job behind the dock "Fine-tune" with its default settings. GLAS
+are the training images of GlaS; what was known before is measured on the 20 images of six patients
+that RUNS/patients (`experiments/default_model.py`) never saw. Start from that run: the bundled
+model has seen all 85 images, so that its figures on GlaS flatter.
+
+Measured before and after with the default settings of `gland-mtl evaluate`. OUT receives a run
+folder and a JSON per training; whatever is there is not done again. The last lines are the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from default_model import HELD_OUT_PATIENTS
+
+import napari_gland_mtl as gm
+from napari_gland_mtl.checkpoint import load_model
+from napari_gland_mtl.datasets import UNKNOWN_CLASS, Dataset, open_dataset, split_dataset
+from napari_gland_mtl.jobs.finetune import finetune_model
+from napari_gland_mtl.jobs.finetune_config import FinetuneConfig
+from napari_gland_mtl.jobs.stop import StopToken
+from napari_gland_mtl.training.progress import EpochFinished
+from napari_gland_mtl.training.trainer import BEST_FILE
+
+EBHI_MPP = 1.2
+MEASURES = ("object_dice", "object_f1", "pixel_accuracy", "classification_accuracy")
+
+
+def open_ebhi(folder: Path) -> Dataset:
+    """EBHI-Seg with its cases as patients; its classes (polyp …) are none of the model's."""
+    dataset = open_dataset(folder, mpp=EBHI_MPP, masks="binary")
+    records = tuple(
+        replace(record, class_index=UNKNOWN_CLASS, patient=record.name.split("-")[0])
+        for record in dataset.records
+    )
+    return replace(dataset, records=records, classes=())
+
+
+def halves(dataset: Dataset) -> tuple[Dataset, Dataset]:
+    """Cases to annotate images of, and cases to measure on."""
+    return split_dataset(dataset, 0.5, by="patient", seed=0)
+
+
+def annotated(pool: Dataset, count: int, seed: int) -> Dataset:
+    """The first `count` of the images in a random order: 10 are among the 20, these in the 40."""
+    return pool.subset(np.random.default_rng(seed).permutation(len(pool))[:count].tolist())
+
+
+def replay_folder(glas: Path, images: Dataset, folder: Path) -> Path:
+    """A folder with these images of GlaS alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [f"{name}{ending}" for name in images.names for ending in (".bmp", "_anno.bmp")]
+    for name in ("Grade.csv", *names):
+        if not (folder / name).exists():
+            (folder / name).symlink_to((glas / name).resolve())
+    return folder
+
+
+def measured(model: Path, domains: dict[str, Dataset]) -> dict[str, dict[str, float | None]]:
+    """Means over the images of each domain."""
+    found = {}
+    for name, dataset in domains.items():
+        report = gm.evaluate(dataset, model)
+        found[name] = {
+            measure: report[measure]["mean"] if isinstance(report[measure], dict) else value
+            for measure, value in ((m, report[m]) for m in MEASURES)
+        }
+    return found
+
+
+def fine_tuned(training: Dataset, folder: Path, start: Path, settings: dict[str, Any]) -> float:
+    """Train in `folder`, or go on there; returns seconds."""
+    began = time.perf_counter()
+    resume = (folder / "finetune.json").is_file()
+    name = f"{folder.parent.name} {folder.name}"
+    config = None if resume else FinetuneConfig(start=str(start), name=name, **settings)
+    for event in finetune_model(training, folder, config, StopToken(), resume=resume):
+        if isinstance(event, EpochFinished):
+            print(f"  epoch {event.epoch}: {event.measures}", flush=True)
+    return time.perf_counter() - began
+
+
+def kept(path: Path, make: Any) -> dict[str, Any]:
+    """What a JSON file says; made if it is not there yet."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(make(), indent=1), encoding="utf-8")
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def row(label: str, result: dict[str, Any], before: dict[str, Any]) -> str:
+    """One line of the table; changes in brackets."""
+    cells = [label]
+    for domain in ("new", "old"):
+        for measure in MEASURES:
+            value, first = result[domain][measure], before[domain][measure]
+            if measure == "classification_accuracy" and domain == "new":
+                continue
+            change = "" if result is before else f" ({value - first:+.3f})"
+            cells.append(f"{value:.3f}{change}")
+    seconds = f"{result['seconds']:.0f} s" if "seconds" in result else ""
+    return f"| {' | '.join([*cells, seconds])} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("ebhi", type=Path)
+    parser.add_argument("glas", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--start", default="glas", help="the model to start from")
+    parser.add_argument("--images", type=int, nargs="+", default=[10, 20, 40])
+    parser.add_argument("--seed", type=int, default=0, help="which images are annotated")
+    parser.add_argument("--replay", action="store_true", help="mix the other GlaS images in")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", dest="settings")
+    given = parser.parse_args()
+
+    # The new models are for the table alone.
+    os.environ["NAPARI_GLAND_MTL_MODELS"] = str(given.out / "models")
+    settings = {name: json.loads(value) for name, value in (s.split("=") for s in given.settings)}
+    known, held_out = split_dataset(open_dataset(given.glas), HELD_OUT_PATIENTS, by="patient")
+    if given.replay:
+        settings["replay"] = str(replay_folder(given.glas, known, given.out / "replay"))
+    pool, test = halves(open_ebhi(given.ebhi))
+    domains = {"new": test, "old": held_out}
+    start = load_model(given.start).path
+    print(f"{len(pool)} images to annotate, {len(test)} of other cases to measure on", flush=True)
+    before = kept(given.out / "before.json", lambda: measured(start, domains))
+
+    rows = [row("start model", before, before)]
+    for count in given.images:
+        folder = given.out / f"{count}-{given.seed}"
+        training = annotated(pool, count, given.seed)
+
+        def run(folder: Path = folder, training: Dataset = training) -> dict[str, Any]:
+            seconds = fine_tuned(training, folder, start, settings)
+            return {**measured(folder / BEST_FILE, domains), "seconds": seconds}
+
+        rows.append(row(f"{count} images", kept(folder.with_suffix(".json"), run), before))
+    print("| | new: Dice | F1 | pixels | old: Dice | F1 | pixels | class | training |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    print("\n".join(rows))
+
+
+if __name__ == "__main__":
+    main()

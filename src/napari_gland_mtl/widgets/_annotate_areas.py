@@ -1,0 +1,55 @@
+"""The list of areas with the place where they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from ._annotate_list import AreaList, Row
+from ._annotation_places import Places
+
+
+class AreasPanel(QWidget):
+    """Areas of the chosen image, and where they are.
+
+    Attributes
+    ----------
+    place_clicked : Signal
+        The user wants them in another folder.
+    """
+
+    place_clicked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.title = QLabel("<b>Areas of this image</b>")
+        self.list = AreaList()
+        self.place_label = QLabel()
+        self.place_label.setObjectName("place_label")
+        self.place_label.setWordWrap(True)
+        self.place_button = QPushButton("Elsewhere…")
+        self.place_button.setObjectName("place_button")
+        self.place_button.setToolTip(
+            "Choose the folder in which new areas of this image are kept; areas that lie there "
+            "already are listed."
+        )
+        self.place_button.clicked.connect(lambda: self.place_clicked.emit())
+        row = QHBoxLayout()
+        row.addWidget(self.place_label, 1)
+        row.addWidget(self.place_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.title)
+        layout.addWidget(self.list)
+        layout.addLayout(row)
+
+    def show_areas(self, places: Places | None, rows: Sequence[Row]) -> None:
+        """List areas, and say where new ones are kept."""
+        self.list.show_rows(rows)
+        self.setVisible(places is not None)
+        if places is not None:
+            self.place_label.setText(f"{places.note} Kept in {places.default.name}.".strip())
+            self.place_label.setToolTip(str(places.default))

@@ -1,0 +1,163 @@
+"""The panels of the figure, as many side by side as fit, with one cursor in all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
+
+from ..plots import FigureOptions, FigureTheme, RunHistory
+from ..plots.figure import shown_panels
+from ..plots.panel import x_limits
+from ._loss_canvas import MIN_WIDTH, PanelCanvas
+from ._piecewise import Piecewise
+
+COLUMN_WIDTH = 300
+GROWTH_MS = 1000
+SHARE = 0.1
+"""Of the window's time that drawing may take while a training grows."""
+MOST_COLUMNS = 4
+
+
+class LossPanels(QWidget):
+    """Draws runs on one canvas per panel."""
+
+    cursor_moved = Signal(object)
+    """The step or epoch that the cursor is at, or None."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("loss_panels")
+        self.setMinimumWidth(MIN_WIDTH)
+        self.canvases: dict[str, PanelCanvas] = {}
+        self.cursor: float | None = None
+        self._runs: list[RunHistory] = []
+        self._options, self._theme = FigureOptions(), FigureTheme()
+        self._names: list[str] = []
+        self._columns = 0
+        self.drawing = Piecewise(self)
+        self._growth = QTimer(self)
+        self._growth.setSingleShot(True)
+        self._growth.timeout.connect(self._draw_growth)
+        self._drawn_at = float("-inf")
+        self.empty = QLabel()
+        self.empty.setObjectName("nothing_drawn")
+        self.empty.setWordWrap(True)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(2)
+        self._grid.addWidget(self.empty, 0, 0)
+
+    # ---------------------------------------------------------------- what is drawn
+
+    @property
+    def runs(self) -> list[RunHistory]:
+        """The runs that are shown."""
+        return self._runs
+
+    def show_runs(
+        self, runs: Sequence[RunHistory], options: FigureOptions, theme: FigureTheme
+    ) -> None:
+        """Draw these as soon as they are in view."""
+        if options.x != self._options.x:
+            self._set_cursor(None)
+        self._runs, self._options, self._theme = list(runs), options, theme
+        self._draw()
+
+    def grow(self) -> None:
+        """Draw what has been added; about once a second at most."""
+        if self._growth.isActive():
+            return
+        pause = max(GROWTH_MS, self.drawing.total_ms / SHARE)
+        passed = 1000 * (time.monotonic() - self._drawn_at)
+        self._growth.start(int(max(0.0, pause - passed)))
+
+    def _draw_growth(self) -> None:
+        if self.isVisible():
+            self._draw()
+
+    def _draw(self) -> None:
+        self._growth.stop()
+        self._drawn_at = time.monotonic()
+        self.drawing.total_ms = 0.0
+        names = shown_panels(self._runs, self._options) if self._runs else []
+        if names != self._names:
+            self._names = names
+            self._arrange()
+        for name in names:
+            self._show(name)
+
+    def _show(self, name: str) -> None:
+        """Draw a panel when it is in view; a canvas takes too long to be made with others."""
+        if name in self.canvases:
+            self.canvases[name].show_runs(self._runs, self._options, self._theme)
+        else:
+            self.drawing.add(name, partial(self._add_canvas, name))
+
+    def _add_canvas(self, name: str) -> None:
+        self.canvases[name] = self._create_canvas(name)
+        self._arrange()
+        self._show(name)
+
+    def _on_exposed(self, canvas: PanelCanvas) -> None:
+        self.drawing.add(canvas, *canvas.pieces())
+
+    # ---------------------------------------------------------------- arranging
+
+    def _arrange(self) -> None:
+        self._columns = self._fitting()
+        while self._grid.count():
+            self._grid.takeAt(0)
+        for canvas in self.canvases.values():
+            canvas.setVisible(canvas.name in self._names)
+        self.empty.setVisible(not self._names)
+        if not self._names:
+            self._grid.addWidget(self.empty, 0, 0)
+        for index, name in enumerate(self._names):
+            if name in self.canvases:
+                self._grid.addWidget(self.canvases[name], *divmod(index, self._columns))
+
+    def _fitting(self) -> int:
+        fitting = max(1, min(MOST_COLUMNS, self.width() // COLUMN_WIDTH))
+        return min(fitting, max(1, len(self._names)))
+
+    def _create_canvas(self, name: str) -> PanelCanvas:
+        canvas = PanelCanvas(name)
+        canvas.exposed.connect(self._on_exposed)
+        canvas.pointed.connect(self._set_cursor)
+        canvas.left.connect(self._clear_cursor)
+        canvas.key_moved.connect(self._move_cursor)
+        return canvas
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """As many panels in a row as fit."""
+        super().resizeEvent(event)
+        if self._fitting() != self._columns:
+            self._arrange()
+
+    # ---------------------------------------------------------------- the cursor
+
+    def _clear_cursor(self) -> None:
+        self._set_cursor(None)
+
+    def _set_cursor(self, x: float | None) -> None:
+        self.cursor = x
+        for canvas in self.canvases.values():
+            canvas.show_cursor(x)
+        self.cursor_moved.emit(x)
+
+    def _move_cursor(self, direction: int) -> None:
+        low, high = self._ends()
+        here = high if self.cursor is None else self.cursor
+        # A step at a time where steps can be told apart, a pixel otherwise.
+        pace = max(1.0, (high - low) / COLUMN_WIDTH)
+        moved = {-2: low, 2: high}.get(direction, here + direction * pace)
+        self._set_cursor(min(max(moved, low), high))
+
+    def _ends(self) -> tuple[float, float]:
+        low, high = x_limits(self._runs, self._options)
+        return max(low, 1.0), high
