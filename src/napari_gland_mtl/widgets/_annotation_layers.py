@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Image, Labels, Layer, Points, Vectors
+from napari.layers import Labels, Layer, Points, Vectors
 
 from ..export.layers import CLEAR, REGIONS_OPACITY, region_colors
 from ..export.ome_zarr import ATTRIBUTE, GLANDS, REGIONS
@@ -61,17 +61,6 @@ def add_area_layers(viewer: Any, image: Layer | None, area: Area) -> dict[str, L
         viewer.layers.append(layer)
     viewer.layers.selection.active = list(layers.values())[-1]
     return layers
-
-
-def add_area_image(viewer: Any, area: Area) -> Layer:
-    """Show an area's own image, for a slide that is not there."""
-    layer = Image(
-        area.image,
-        name=f"{area.info.slide} · {area.info.name}",
-        **area_placement(None, area.info),
-    )
-    viewer.layers.append(layer)
-    return layer
 
 
 def area_placement(image: Layer | None, info: AreaInfo) -> dict[str, Any]:

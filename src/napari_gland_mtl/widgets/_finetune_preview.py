@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 from ..errors import GlandMTLError
 from ..jobs.events import PreviewReady
 from . import _preview_layers
-from ._other_docks import main_window
+from ._view import main_window
 
 if TYPE_CHECKING:
     from ..jobs.preview import Preview

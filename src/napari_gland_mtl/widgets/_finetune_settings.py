@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ..jobs.finetune_config import FinetuneConfig
+from ..jobs.finetune_config import DEFAULTS, REPLAY_KEEP, FinetuneConfig
 from ._config_form import ConfigForm
 from ._device_chooser import DeviceChooser
 from ._finetune_losses import LossChoice
@@ -102,7 +102,14 @@ class FinetuneSettings(Fold):
         for widget in (self.losses, self.form, self.preview, self.more, self.reset_button):
             self.addWidget(widget)
         self.more.toggled.connect(self._on_more)
+        self.replay.edit.textChanged.connect(self._on_replay)
         self.losses.changed.connect(self._fit)
+
+    def _on_replay(self, *_: Any) -> None:
+        """What is kept goes along with the replay, unless the user has set it otherwise."""
+        keep, defaults = self.form.controls["keep"], (DEFAULTS["keep"], REPLAY_KEEP)
+        if keep.value in defaults:
+            keep.value = defaults[self.replay.folder() is not None]
 
     def _on_more(self, *_: Any) -> None:
         self._fit()

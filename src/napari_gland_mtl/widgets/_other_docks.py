@@ -7,6 +7,8 @@ from typing import Any, cast
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
+from ._view import main_window
+
 PLUGIN = "napari-gland-mtl"
 
 
@@ -39,11 +41,3 @@ def open_dock(viewer: Any, widget: QWidget, title: str, below: bool = False) -> 
     dock.show()
     dock.raise_()
     return opened
-
-
-def main_window(widget: QWidget) -> QWidget:
-    """The viewer's window, also of a dock that floats."""
-    place = widget
-    while (above := place.parentWidget()) is not None:
-        place = above
-    return place

@@ -28,6 +28,7 @@ from ..errors import GlandMTLError, InvalidInputError
 from ..jobs.events import JobFailed, ModelInstalled, PreviewReady, Stage
 from ..jobs.runner import Job, JobState, JobStatus
 from . import _layers
+from ._drawing_guard import DrawingGuard
 from ._error_text import error_text
 from ._finetune_inputs import FinetuneInputs
 from ._finetune_job import FinetuneRequest, finetune_job, resume_job
@@ -40,6 +41,7 @@ from ._finetune_words import TrainingSeen, closing_words
 from ._job_bridge import JobBridge
 from ._message_box import MessageBox
 from ._other_docks import open_dock
+from ._view import main_window
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class FinetuneWidget(QWidget):
         self._seen: TrainingSeen | None = None
         self._last_folder: Path | None = None
         self._stopped_here = False
+        self._guard: DrawingGuard | None = None
         self.offer = ResumeOffer()
         self.inputs = FinetuneInputs()
         self.table = self.inputs.table
@@ -146,6 +149,7 @@ class FinetuneWidget(QWidget):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
         """Follow the projects while somebody looks."""
         super().showEvent(event)
+        self._guard = self._guard or DrawingGuard(self._viewer, main_window(self))
         self.source.follow(True)
         if not self.running:
             self.offer.refresh()

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QScrollArea, QVBoxLayout, QWidget
 
 from ..errors import GlandMTLError
@@ -22,6 +23,7 @@ from ..export.ome_zarr import ATTRIBUTE
 from ..jobs.events import Event, JobFailed, Notice, Stage, Started, TileDone
 from ..jobs.runner import JobState, JobStatus
 from . import _layers, _slide_layers, _way
+from ._drawing_guard import DrawingGuard
 from ._error_text import UNCHANGED, error_text
 from ._field_run import FieldRun
 from ._image_source import image_source
@@ -38,6 +40,7 @@ from ._slide_job import SlideRequest, open_job, slide_job
 from ._slide_result_panel import SlideResultPanel
 from ._slide_run import OpenRun, SlideRun
 from ._tissue_preview import TissuePreview
+from ._view import main_window
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +74,7 @@ class SegmentWidget(QWidget):
         self._bridge = JobBridge(self)
         self._live = LiveRefresh(self)
         self.preview = TissuePreview(napari_viewer, self)
+        self._guard: DrawingGuard | None = None
         self._connect()
         self._adopt_opened()
         self._on_image_changed()
@@ -104,6 +108,11 @@ class SegmentWidget(QWidget):
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Wide enough for the controls; high enough for a result."""
         return QSize(PREFERRED_WIDTH, 700)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """The dock is in a window now, whose drawing it may disturb by replacing layers."""
+        super().showEvent(event)
+        self._guard = self._guard or DrawingGuard(self._viewer, main_window(self))
 
     def _connect(self) -> None:
         """Connect the parts with each other; these connections end with the widget."""
