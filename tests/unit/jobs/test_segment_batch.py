@@ -19,7 +19,7 @@ from napari_gland_mtl.export.report import write_report
 from napari_gland_mtl.export.slide_store import SlideStore
 from napari_gland_mtl.inference.predictor import Predictor
 from napari_gland_mtl.jobs.batch_folder import BatchFolder
-from napari_gland_mtl.jobs.direct import _last, segment_slides
+from napari_gland_mtl.jobs.direct import segment_slides
 from napari_gland_mtl.jobs.events import (
     BatchDone,
     SlideDone,
@@ -28,6 +28,7 @@ from napari_gland_mtl.jobs.events import (
     Started,
     TileDone,
 )
+from napari_gland_mtl.jobs.last_event import last_of
 from napari_gland_mtl.jobs.segment_batch import segment_batch
 from napari_gland_mtl.jobs.stop import StopToken
 from napari_gland_mtl.slides.areas import Areas
@@ -319,7 +320,7 @@ def test_an_interrupted_job_is_closed():
 
     events = Interrupted()
     with pytest.raises(KeyboardInterrupt):
-        _last(events, SlideDone)
+        last_of(events, SlideDone)
     assert events.closed
 
 
