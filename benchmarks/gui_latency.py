@@ -136,7 +136,10 @@ def prepare_finetune(dock: Any, project: Path, epochs: int, patches: int) -> Non
 
 
 class Rate(NamedTuple):
-    """How fast a training was: by the clock, and in CPU seconds, which neighbours do not change."""
+    """How fast a training was: by the clock, and in CPU seconds.
+
+    On a busy machine both get worse, the latter because torch's threads spin while they wait.
+    """
 
     steps_per_second: float
     cpu_per_step: float

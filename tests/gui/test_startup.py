@@ -7,6 +7,9 @@ import sys
 
 SCRIPT = """
 import sys
+import napari_gland_mtl.widgets.annotate
+import napari_gland_mtl.widgets.finetune
+import napari_gland_mtl.widgets.loss_weights
 import napari_gland_mtl.widgets.segment
 import napari_gland_mtl.widgets.slide_queue
 heavy = {"torch", "zarr", "matplotlib", "safetensors"} & set(sys.modules)

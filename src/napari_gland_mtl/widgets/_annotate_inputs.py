@@ -23,6 +23,7 @@ from ._result_text import area_text
 from ._run_panel import RunPanel
 
 NEW_AREA = "New annotation area"
+NO_IMAGE = "There is no image. Open one with File > Open, or drop it on the window."
 LARGEST_SIDE = 4096
 """Px of an area: what napari paints on and saves without a stutter."""
 SMALLEST_SIDE = 32
@@ -133,9 +134,7 @@ class AnnotateInputs(QWidget):
         """
         image = self.image_chooser.layer
         if image is None:
-            raise InvalidInputError(
-                "There is no image. Open one with File > Open, or drop it on the window."
-            )
+            raise InvalidInputError(NO_IMAGE)
         return image
 
     def window_of(self, image: Any) -> Window:
@@ -156,14 +155,15 @@ class AnnotateInputs(QWidget):
     def refresh(self) -> None:
         """Say how large the area would be, or why there can be none."""
         if self.image_chooser.layer is None or not self.isEnabled():
-            self.size_label.setText("")
+            self.size_label.setText(NO_IMAGE if self.image_chooser.layer is None else "")
             return
         try:
             window = self.window_of(self.image())
             mpp, entry = self.pixel_size.value(), self.model_chooser.entry
             if entry is not None:
                 shape = area_shape(window, mpp, entry.card.mpp)
-                self.size_label.setText(_size_text(shape, entry.card.mpp))
+                cover = _cover_text(self._viewer.layers, self.image_chooser.layer)
+                self.size_label.setText(f"{_size_text(shape, entry.card.mpp)}{cover}")
                 check_size(shape)
         except GlandMTLError as error:
             self.size_label.setText(str(error))
@@ -212,7 +212,8 @@ def identity_of(image: Any) -> ImageIdentity | None:
     except InvalidInputError:
         return None
     path = source.path or (Path(image.source.path) if image.source.path else None)
-    if path is not None and not path.exists():
+    # A file that was moved or deleted while it is shown is still what its areas are kept beside.
+    if path is not None and not (path.exists() or path.parent.is_dir()):
         path = None
     name = slide_name(path) if path is not None else str(image.name)
     return ImageIdentity(name, path, (source.height, source.width))
@@ -253,6 +254,24 @@ def check_size(shape: tuple[int, int]) -> None:
 def _size_text(shape: tuple[int, int], mpp: float) -> str:
     height, width = shape
     return f"{width:,} x {height:,} px of {mpp:.3g} µm, {area_text(height * width * mpp**2)}"
+
+
+def _cover_text(layers: Any, image: Any) -> str:
+    """What hides the chosen image: two that were opened lie in the same place."""
+    from napari.layers import Image
+
+    if image not in layers:
+        return ""
+    top = (layer for layer in layers[layers.index(image) + 1 :][::-1] if isinstance(layer, Image))
+    for layer in top:
+        if layer.visible and layer.opacity > 0.5 and _overlap(layer, image):
+            return f".\nNot in sight: “{layer.name}” lies over “{image.name}”. Hide or move it."
+    return ""
+
+
+def _overlap(one: Any, other: Any) -> bool:
+    a, b = (layer.extent.world[:, -2:] for layer in (one, other))
+    return bool((a[0] < b[1]).all() and (b[0] < a[1]).all())
 
 
 def _run_panel() -> RunPanel:

@@ -49,6 +49,8 @@ class SaveState:
     error : str
         Why the last save failed; empty if it did not.
     retry_at : float
+    saving : bool
+        Whether a save is under way whose outcome is not known yet.
     """
 
     dirty_since: float | None = None
@@ -57,6 +59,12 @@ class SaveState:
     saved_at: float | None = None
     error: str = ""
     retry_at: float = 0.0
+    saving: bool = False
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether it is not known that all is on disk."""
+        return self.saving or self.dirty_since is not None
 
     def edited(self, now: float, sure: bool) -> None:
         """Something was, or may have been, changed."""
@@ -73,7 +81,7 @@ class SaveState:
 
     def begun(self) -> None:
         """What there is at this moment is being saved."""
-        self.dirty_since, self.painted = None, False
+        self.dirty_since, self.painted, self.saving = None, False, True
 
     def hold(self) -> None:
         """Save nothing for the moment."""
@@ -83,13 +91,18 @@ class SaveState:
         """Save again."""
         self.retry_at = 0.0 if math.isinf(self.retry_at) else self.retry_at
 
+    def retry_now(self) -> None:
+        """Do not wait until a save that failed is tried again; what is held stays held."""
+        if not math.isinf(self.retry_at):
+            self.retry_at = 0.0
+
     def succeeded(self, now: float) -> None:
         """It is on disk."""
-        self.saved_at, self.error, self.retry_at = now, "", 0.0
+        self.saved_at, self.error, self.retry_at, self.saving = now, "", 0.0, False
 
     def failed(self, now: float, error: str) -> None:
         """It is not, and still has to be."""
-        self.error, self.retry_at = error, now + RETRY_S
+        self.error, self.retry_at, self.saving = error, now + RETRY_S, False
         self.dirty_since = now if self.dirty_since is None else self.dirty_since
         self.painted = True
 

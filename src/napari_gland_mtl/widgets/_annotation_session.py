@@ -151,6 +151,7 @@ class OpenAnnotations(QObject):
         if save:
             self._closing.append(area)
             area.state.edited(time.monotonic() - 60, sure=False)
+            area.state.retry_now()
         area.close()
         self._show_frames()
         self.areas_changed.emit()
@@ -287,6 +288,7 @@ def _write(area: OpenArea, snapshot: Snapshot | BaseException) -> Written | Base
 
 
 def _save_all(areas: list[OpenArea], closing: list[OpenArea], *_: Any) -> list[Outcome]:
-    changed = [area for area in [*closing, *areas] if area.state.dirty_since is not None]
-    # A save may be under way whose end nobody has heard of; the store waits for it.
+    # A save may be under way whose end nobody has heard of: the store waits for it, and writes
+    # again if it failed.
+    changed = [area for area in [*closing, *areas] if area.state.unsaved]
     return _saving(changed)()

@@ -21,6 +21,7 @@ from ..annotations.project import AnnotationProject
 from ..errors import AnnotationConflictError
 
 Labels = npt.NDArray[Any]
+COPY = " (copy)"
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,14 @@ class Written:
         False if nothing had changed since the last save.
     copied_from : str
         Name of the area that another window had changed or removed; empty if none had.
+    was_removed : bool
+        Whether it had removed it.
     """
 
     info: AreaInfo
     changed: bool
     copied_from: str = ""
+    was_removed: bool = False
 
 
 class AreaStore:
@@ -127,9 +131,11 @@ class AreaStore:
 
     def _add_copy(self, snapshot: Snapshot) -> Written:
         name = snapshot.info.name
-        info = snapshot.info.model_copy(update={"name": f"{name} (copy)"})
+        removed = self._key not in {stored.key for stored in self._project.stored()}
+        copy = f"{name.removesuffix(COPY)}{COPY}"  # a copy of a copy is told apart by its number
+        info = snapshot.info.model_copy(update={"name": copy})
         written = self._add(self._project, replace(snapshot, info=info))
-        return Written(written.info, True, name)
+        return Written(written.info, True, name, removed)
 
     def _add(self, project: AnnotationProject, snapshot: Snapshot) -> Written:
         key, revision = project.add(self.area(snapshot))

@@ -81,7 +81,7 @@ class PanelCanvas(QWidget):
         self.update()
 
     def pieces(self) -> list[Callable[[], None]]:
-        """What is to be called, one after another, to draw it."""
+        """What is to be called, one after another, to draw it; `update` shows it then."""
         count = len(self._content[0]) if self._content else 0
         return [
             self._begin,
@@ -121,7 +121,6 @@ class PanelCanvas(QWidget):
         self._picture = image.copy()
         self._picture.setDevicePixelRatio(self.devicePixelRatioF())
         self.renders += 1
-        self.update()
 
     def paintEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
         """Copy the picture and draw the cursor over it."""

@@ -28,6 +28,8 @@ class LossPanels(QWidget):
 
     cursor_moved = Signal(object)
     """The step or epoch that the cursor is at, or None."""
+    growth_drawn = Signal()
+    """What has been added is being drawn: the time to say it in words, too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,6 +42,7 @@ class LossPanels(QWidget):
         self._names: list[str] = []
         self._columns = 0
         self.drawing = Piecewise(self)
+        self.drawing.emptied.connect(self._show_pictures)
         self._growth = QTimer(self)
         self._growth.setSingleShot(True)
         self._growth.timeout.connect(self._draw_growth)
@@ -79,6 +82,7 @@ class LossPanels(QWidget):
     def _draw_growth(self) -> None:
         if self.isVisible():
             self._draw()
+            self.growth_drawn.emit()
 
     def _draw(self) -> None:
         self._growth.stop()
@@ -105,6 +109,11 @@ class LossPanels(QWidget):
 
     def _on_exposed(self, canvas: PanelCanvas) -> None:
         self.drawing.add(canvas, *canvas.pieces())
+
+    def _show_pictures(self) -> None:
+        """All at once: each paint event has the graphics system compose the whole window."""
+        for canvas in self.canvases.values():
+            canvas.update()
 
     # ---------------------------------------------------------------- arranging
 

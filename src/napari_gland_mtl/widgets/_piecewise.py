@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject, QTimer, Signal
 
 PAUSE_MS = 5
 """Between two pieces: time for the window's own events."""
@@ -20,6 +20,9 @@ class Piecewise(QObject):
     parent : QObject
         Nothing is called any more once it is gone.
     """
+
+    emptied = Signal()
+    """Nothing waits any more."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -58,3 +61,5 @@ class Piecewise(QObject):
         self.longest_ms, self.total_ms = max(self.longest_ms, took), self.total_ms + took
         if self._pieces:
             self._timer.start(PAUSE_MS)
+        else:
+            self.emptied.emit()

@@ -399,11 +399,7 @@ class AnnotateWidget(QWidget):
     def _on_saved(self, area: OpenArea, written: Written) -> None:
         self.panel.show_saved()
         if written.copied_from:
-            self.message.show_notice(
-                f"“{written.copied_from}” was changed or removed in another window meanwhile. "
-                f"Nothing is lost: yours was saved as “{written.info.name}”, and you go on with "
-                "that; what the other window saved is still in the list."
-            )
+            self.message.show_notice(_copied_words(written))
             self._on_areas_changed()
         if written.changed:
             self.refresh_list()
@@ -420,8 +416,8 @@ class AnnotateWidget(QWidget):
 
     def _on_layer_removed(self, area: OpenArea) -> None:
         self.message.show_notice(
-            f"A layer of “{area.info.name}” was removed, so the area was saved and closed. "
-            "Double-click it in the list to go on with it."
+            f"A layer of “{area.info.name}” was removed, so the area was closed; what you drew is "
+            "kept. Double-click it in the list to go on with it."
         )
 
     # ---------------------------------------------------------------- questions
@@ -442,6 +438,19 @@ class AnnotateWidget(QWidget):
         folder = QFileDialog.getExistingDirectory(self, "Where to save what could not be saved")
         if folder:
             self.save_elsewhere(folder)
+
+
+def _copied_words(written: Written) -> str:
+    name, copy = written.copied_from, written.info.name
+    if written.was_removed:
+        return (
+            f"“{name}” was removed in another window meanwhile. Nothing is lost: what you have "
+            f"here was saved as “{copy}”, and you go on with that."
+        )
+    return (
+        f"“{name}” was changed in another window meanwhile. Nothing is lost: yours was saved as "
+        f"“{copy}”, and you go on with that; what the other window saved is still in the list."
+    )
 
 
 def _trouble(drawn_on: tuple[int, int], shape: tuple[int, int]) -> str:

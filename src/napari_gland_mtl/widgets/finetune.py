@@ -8,6 +8,7 @@ words, a preview and, at the end, a model that every dock can choose. All else i
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,7 @@ from ._view import main_window
 logger = logging.getLogger(__name__)
 
 MIN_WIDTH, PREFERRED_WIDTH = 340, 500
+REFRESH_S = 0.5
 THREAD = "gland-mtl finetune"
 
 
@@ -65,6 +67,7 @@ class FinetuneWidget(QWidget):
         self._seen: TrainingSeen | None = None
         self._last_folder: Path | None = None
         self._stopped_here = False
+        self._shown_at, self._shown_state = 0.0, JobState.WAITING
         self._guard: DrawingGuard | None = None
         self.offer = ResumeOffer()
         self.inputs = FinetuneInputs()
@@ -273,10 +276,14 @@ class FinetuneWidget(QWidget):
             self.message.show_notice("\n".join(seen.notices))
 
     def _on_progress(self, status: JobStatus) -> None:
-        """Some twenty times a second, however many steps there were."""
+        """Show how far it is, seldom enough: each repaint takes time from the training."""
         seen = self._seen
         if seen is None or status.state.ended:
             return
+        soon = time.monotonic() - self._shown_at < REFRESH_S
+        if soon and status.state is self._shown_state:
+            return
+        self._shown_at, self._shown_state = time.monotonic(), status.state
         if seen.steps:
             self.panel.show_step(seen.epoch, seen.epochs, seen.step, seen.steps)
             self.panel.show_losses(seen.losses)

@@ -103,6 +103,7 @@ class LossWeightsWidget(QWidget):
             (self.form.save_picture_clicked, self._ask_for_picture),
             (self.form.save_numbers_clicked, self._ask_for_table),
             (self.panels.cursor_moved, self._show_values),
+            (self.panels.growth_drawn, self._on_growth_drawn),
             (self._bridge.event_arrived, self._on_event),
         ):
             signal.connect(slot)
@@ -175,11 +176,13 @@ class LossWeightsWidget(QWidget):
         self._name_runs()
         if known:
             self.panels.grow()
-            self._say()
-            if self.panels.cursor is None:
-                self._show_values(None)
         else:
             self._show()
+
+    def _on_growth_drawn(self) -> None:
+        self._say()
+        if self.panels.cursor is None:
+            self._show_values(None)
 
     def _name_runs(self) -> None:
         for path, run in self._histories.items():

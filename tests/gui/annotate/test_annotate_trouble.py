@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from napari_gland_mtl.annotations import AnnotationProject, project_path
+from napari_gland_mtl.errors import GlandMTLError
 
 
 @pytest.fixture
@@ -324,3 +325,62 @@ def _wait(condition: Any, process: subprocess.Popen[bytes]) -> None:
         assert process.poll() is None, "the process ended by itself"
         assert time.monotonic() < end
         time.sleep(0.2)
+
+
+def test_a_copy_of_a_copy_has_a_short_name_and_the_words_say_removed(
+    dock: Any, area: Any, disc: Any, until_saved: Any, done: Any
+) -> None:
+    project = AnnotationProject(area.store.project)
+    for label, name in ((1, "area 1 (copy)"), (2, "area 1 (copy)"), (3, "area 1 (copy)")):
+        project.remove(area.store.key)
+        area.glands_layer.data_setitem(np.nonzero(disc(area, 60, 60, 30)), label)
+        until_saved(area)
+        done(dock)
+        assert area.info.name == name
+    text = dock.message.text()
+    assert "was removed in another window" in text
+    assert "still in the list" not in text
+    assert len(project.stored()) == 1
+
+
+def test_a_save_under_way_that_fails_is_not_forgotten_when_the_window_closes(
+    dock: Any, area: Any, disc: Any, full_disk: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = area.store.write
+
+    def slow(snapshot: Any) -> Any:
+        time.sleep(0.5)
+        return write(snapshot)
+
+    monkeypatch.setattr(area.store, "write", slow)
+    paint(area, disc)
+    qtbot.waitUntil(lambda: bool(area.state.saving), timeout=8000)
+    assert area.state.dirty_since is None  # nothing but that save knows of the change
+    with pytest.raises(GlandMTLError, match="disk is full"):
+        dock.save_now()
+
+
+def test_areas_stay_with_an_image_whose_file_is_deleted_while_it_is_shown(
+    dock: Any, area: Any, slide_file: Path, done: Any
+) -> None:
+    slide_file.unlink()
+    dock.refresh_list()
+    done(dock)
+    assert [row.stored.info.name for row in dock.areas.list.rows] == ["area 1"]
+    assert "no file" not in dock.areas.place_label.text()
+
+
+def test_what_lies_over_the_chosen_image_is_said(viewer: Any, dock: Any, area: Any) -> None:
+    image = dock.inputs.image_chooser.layer
+    cover = viewer.add_image(image.data[0], name="another", scale=image.scale, units=image.units)
+    dock.inputs.image_chooser.choose(image)
+    dock.inputs.refresh()
+    assert "“another” lies over" in dock.inputs.size_label.text()
+    cover.visible = False
+    dock.inputs.refresh()
+    assert "lies over" not in dock.inputs.size_label.text()
+
+
+def test_without_an_image_the_dock_says_how_to_get_one(dock: Any) -> None:
+    dock.inputs.refresh()
+    assert "File > Open" in dock.inputs.size_label.text()
