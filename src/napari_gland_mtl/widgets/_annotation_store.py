@@ -7,6 +7,7 @@ Nothing here knows a layer or a window.
 
 from __future__ import annotations
 
+import re
 import threading
 import zlib
 from dataclasses import dataclass, replace
@@ -21,7 +22,6 @@ from ..annotations.project import AnnotationProject
 from ..errors import AnnotationConflictError
 
 Labels = npt.NDArray[Any]
-COPY = " (copy)"
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ class AreaStore:
     def _add_copy(self, snapshot: Snapshot) -> Written:
         name = snapshot.info.name
         removed = self._key not in {stored.key for stored in self._project.stored()}
-        copy = f"{name.removesuffix(COPY)}{COPY}"  # a copy of a copy is told apart by its number
+        # A copy of a copy is told apart by its number.
+        copy = re.sub(r" \(copy\)( \(\d+\))?$", "", name) + " (copy)"
         info = snapshot.info.model_copy(update={"name": copy})
         written = self._add(self._project, replace(snapshot, info=info))
         return Written(written.info, True, name, removed)

@@ -341,7 +341,7 @@ def _nothing_to_learn(listed: bool, ticked: bool) -> str:
     if ticked:
         return (
             "All ticked areas are for validation, so there is nothing to learn from. Set at least "
-            "one to “training” or “automatic”."
+            "one to “training” or “auto”."
         )
     if listed:
         return "No area is ticked. Tick the areas that the model is to learn from."

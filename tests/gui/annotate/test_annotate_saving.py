@@ -99,7 +99,7 @@ def test_a_removed_layer_closes_the_area_and_saves_it(
     viewer.layers.remove(painted.glands_layer)
     assert painted.regions_layer not in viewer.layers
     qtbot.waitUntil(lambda: bool(on_disk()["area 1"].glands.any()), timeout=5000)
-    assert "saved and closed" in dock.message.text()
+    assert "so the area was closed" in dock.message.text()
 
 
 def test_closing_the_window_saves(viewer: Any, painted: Any, on_disk: Any) -> None:

@@ -331,7 +331,8 @@ def test_a_copy_of_a_copy_has_a_short_name_and_the_words_say_removed(
     dock: Any, area: Any, disc: Any, until_saved: Any, done: Any
 ) -> None:
     project = AnnotationProject(area.store.project)
-    for label, name in ((1, "area 1 (copy)"), (2, "area 1 (copy)"), (3, "area 1 (copy)")):
+    names = ("area 1 (copy)", "area 1 (copy) (2)", "area 1 (copy) (3)")
+    for label, name in enumerate(names, 1):
         project.remove(area.store.key)
         area.glands_layer.data_setitem(np.nonzero(disc(area, 60, 60, 30)), label)
         until_saved(area)
@@ -358,6 +359,7 @@ def test_a_save_under_way_that_fails_is_not_forgotten_when_the_window_closes(
     assert area.state.dirty_since is None  # nothing but that save knows of the change
     with pytest.raises(GlandMTLError, match="disk is full"):
         dock.save_now()
+    full_disk()  # else the window asks when it is closed
 
 
 def test_areas_stay_with_an_image_whose_file_is_deleted_while_it_is_shown(
