@@ -1,7 +1,7 @@
 """Open a synthetic stained field in napari, segment it with the dock widget, save the masks.
 
-This drives the real window as a user does: File > Open Sample, Plugins > Segment glands, Run,
-"Save masks…". It writes a picture of the window and the masks to a folder.
+This drives the real window as a user does: File > Open Sample, Plugins > Gland segmentation >
+Segment glands, Run, "Save masks…". It writes a picture of the window and the masks to a folder.
 """
 
 from __future__ import annotations

@@ -73,8 +73,8 @@ def find_pairs(folder: Path) -> tuple[list[Pair], int]:
     groups = [(None, *parts)] if parts else _grouped_parts(folder)
     if not groups:
         raise DatasetError(
-            f"{folder} is no data set that is known: looked for {EXPECTED}; "
-            f"found {_listing(folder)}."
+            f"{folder} is no data set that is known: looked for {EXPECTED}, and for annotations "
+            f"made in napari (NAME.annotations.zarr); found {_listing(folder)}."
         )
     names = [group for group, *_ in groups if group is not None]
     if names and all(name.lower() in SPLIT_FOLDERS for name in names):
