@@ -67,7 +67,7 @@ class FinetuneWidget(QWidget):
         self._seen: TrainingSeen | None = None
         self._last_folder: Path | None = None
         self._stopped_here = False
-        self._shown_at, self._shown_state = 0.0, JobState.WAITING
+        self._shown_at, self._shown_phase = 0.0, (JobState.WAITING, False)
         self._guard: DrawingGuard | None = None
         self.offer = ResumeOffer()
         self.inputs = FinetuneInputs()
@@ -280,10 +280,10 @@ class FinetuneWidget(QWidget):
         seen = self._seen
         if seen is None or status.state.ended:
             return
-        soon = time.monotonic() - self._shown_at < REFRESH_S
-        if soon and status.state is self._shown_state:
+        phase = status.state, bool(seen.steps)
+        if phase == self._shown_phase and time.monotonic() - self._shown_at < REFRESH_S:
             return
-        self._shown_at, self._shown_state = time.monotonic(), status.state
+        self._shown_at, self._shown_phase = time.monotonic(), phase
         if seen.steps:
             self.panel.show_step(seen.epoch, seen.epochs, seen.step, seen.steps)
             self.panel.show_losses(seen.losses)
