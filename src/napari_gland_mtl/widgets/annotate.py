@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QSize
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QFileDialog,
     QInputDialog,
     QMainWindow,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -44,6 +43,7 @@ from ._error_text import error_text
 from ._image_source import image_shape
 from ._job_bridge import JobBridge
 from ._message_box import MessageBox
+from ._scrolling import scrolling
 from ._view import canvas_size, main_window, world_corners, zoom_to
 
 if TYPE_CHECKING:
@@ -92,11 +92,7 @@ class AnnotateWidget(QWidget):
         for widget in (self.inputs, self.areas, self.panel):
             column.addWidget(widget)
         column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
+        scroll = scrolling(content)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.message)  # seen wherever the rest is scrolled to

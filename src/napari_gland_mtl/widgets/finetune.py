@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QSize, QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import (
     QFileDialog,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -42,6 +41,7 @@ from ._finetune_words import TrainingSeen, closing_words
 from ._job_bridge import JobBridge
 from ._message_box import MessageBox
 from ._other_docks import open_dock
+from ._scrolling import scrolling
 from ._view import main_window
 
 logger = logging.getLogger(__name__)
@@ -98,11 +98,7 @@ class FinetuneWidget(QWidget):
         for widget in (self.offer, self.inputs, self.result, self.weights_button):
             column.addWidget(widget)
         column.addStretch(1)
-        self.scroll = QScrollArea()
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setWidget(content)
+        self.scroll = scrolling(content)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 6)
         layout.addWidget(self.scroll, 1)

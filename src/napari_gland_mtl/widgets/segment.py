@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QFileDialog, QMessageBox, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QVBoxLayout, QWidget
 
 from ..errors import GlandMTLError
 from ..export.ome_zarr import ATTRIBUTE
@@ -34,6 +34,7 @@ from ._output_state import Action, with_suffix
 from ._result_panel import ResultPanel
 from ._run import Run, SaveRun
 from ._run_panel import RUN, RunPanel
+from ._scrolling import scrolling
 from ._segment_inputs import SegmentInputs
 from ._segment_job import SegmentRequest, save_job, segmentation_job
 from ._slide_job import SlideRequest, open_job, slide_job
@@ -95,11 +96,7 @@ class SegmentWidget(QWidget):
         ):
             column.addWidget(widget)
         column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
+        scroll = scrolling(content)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)

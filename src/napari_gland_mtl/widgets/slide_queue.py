@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from qtpy.QtCore import QSize, Qt, QUrl
+from qtpy.QtCore import QSize, QUrl
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QFileDialog, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from ..errors import GlandMTLError, InvalidInputError
 from ..jobs.events import Event, JobFailed
@@ -31,6 +31,7 @@ from ._queue_job import QueueRequest, SlideRefused, SlideSeen, look_job, queue_j
 from ._queue_progress import QueueProgress
 from ._result_text import duration_text
 from ._run_panel import RunPanel
+from ._scrolling import scrolling
 from ._slide_table import QueuedSlide
 
 logger = logging.getLogger(__name__)
@@ -78,11 +79,7 @@ class SlideQueueWidget(QWidget):
         column.addWidget(self.inputs, 1)
         column.addWidget(self.run_panel)
         column.addWidget(self.message)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
+        scroll = scrolling(content)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
