@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
 import traceback
 from io import FileIO
@@ -20,7 +19,7 @@ from multiprocessing.connection import Connection, Listener
 from multiprocessing.reduction import ForkingPickler
 
 from ..errors import InvalidInputError
-from ..training.parallel import Replicas
+from ..training.parallel import Replicas, end_process
 from .events import JobFailed
 from .stop import StopToken
 from .train_plan import TrainPlan, carry_out
@@ -100,4 +99,4 @@ def _portable(error: Exception) -> Exception:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

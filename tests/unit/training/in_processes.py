@@ -24,7 +24,7 @@ from napari_gland_mtl.datasets.patches import PatchSource
 from napari_gland_mtl.errors import NonFiniteLossError
 from napari_gland_mtl.network import NetworkConfig, build_network
 from napari_gland_mtl.training import StepFinished, Trainer, TrainingConfig, parallel
-from napari_gland_mtl.training.parallel import Alone, Replicas, share_of
+from napari_gland_mtl.training.parallel import Alone, Replicas, end_process, share_of
 from napari_gland_mtl.training.whole_batch import WholeBatchDropout2d, WholeBatchNorm2d
 
 MPP = 1.24
@@ -177,3 +177,4 @@ def main(rank, size, folder):
 
 if __name__ == "__main__":
     main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    end_process(0)
