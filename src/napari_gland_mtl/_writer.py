@@ -60,18 +60,19 @@ def write_multiple(path: str, layers: Sequence[LayerData]) -> list[str]:
     OutputExistsError, OutputNotWritableError
     """
     from .errors import InvalidInputError
-    from .export.layers import role_of, window_of
+    from .export.layers import is_uncertainty, role_of, window_of
     from .export.ome_zarr import write_segmentation
     from .jobs.corrections import segmentation_as_shown
     from .slides import slide_from_array
 
-    images = [layer for layer in layers if layer[2] == "image"]
+    uncertain = [layer for layer in layers if is_uncertainty(layer[1])]
+    images = [layer for layer in layers if layer[2] == "image" and not is_uncertainty(layer[1])]
     labels = [layer for layer in layers if role_of(layer[1]) is not None]
     if len(images) != 1 or len(labels) != 2:
         raise InvalidInputError(
             "Select three layers to save together: the image, its regions and its glands."
         )
-    segmentation = segmentation_as_shown(labels)
+    segmentation = segmentation_as_shown([*labels, *uncertain])
     data, attributes, _ = images[0]
     name = str(attributes.get("name") or Path(path).stem)
     slide = slide_from_array(data, mpp=segmentation.mpp, name=name)

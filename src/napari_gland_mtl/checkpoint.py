@@ -51,6 +51,13 @@ class ModelCard(BaseModel):
     log_vars: dict[str, float] = Field(
         default_factory=dict, description="Learned log sigma^2 of each loss."
     )
+    class_temperature: float = Field(
+        default=1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Class activations are divided by it, so that class probabilities mean what "
+        "they say.",
+    )
     training: dict[str, Any] = Field(default_factory=dict, description="The training settings.")
     annotations: dict[str, str] = Field(
         default_factory=dict,

@@ -6,10 +6,12 @@ last layer, averaged over the image. The decoder narrows with a 1x1 convolution,
 two, crops to the skip connection, joins it and goes on with 3x3 blocks; region activations
 come from its last layer. It is fully convolutional: any image size works. The published text
 does not give the widths, so they are a setting, and :func:`build_network` alone knows them.
+Two more heads, where asked for, say how uncertain each loss is of an image and of a pixel.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -38,6 +40,18 @@ class NetworkConfig(BaseModel):
     class_dropout: float = Field(
         default=0.0, ge=0, lt=1, description="Dropout before the class activations."
     )
+    dropout: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Dropout of the coarsest encoder level's features on their way to the decoder.",
+    )
+    uncertainty: tuple[str, ...] = Field(
+        default=(), description="Losses of which the network predicts log sigma^2 per image."
+    )
+    pixel_uncertainty: bool = Field(
+        default=False, description="Whether it predicts that of the segmentation per pixel, too."
+    )
     image_mean: tuple[float, float, float] = Field(
         default=(0.78, 0.55, 0.76), description="Subtracted from RGB in 0..1."
     )
@@ -58,11 +72,18 @@ class NetworkOutput(NamedTuple):
     class_map : Tensor, (N, K, ceil(H / stride), ceil(W / stride))
         The class activations before averaging, so that the mean over any part of a slide can
         be had from its tiles.
+    log_vars : Tensor, (N, n), or None
+        What is added for each image to the log sigma^2 of the losses in
+        ``NetworkConfig.uncertainty``; in training mode only.
+    log_var_map : Tensor, (N, 1, H, W), or None
+        What is added for each pixel to that of the segmentation; in training mode only.
     """
 
     class_logits: Tensor
     region_logits: Tensor
     class_map: Tensor
+    log_vars: Tensor | None = None
+    log_var_map: Tensor | None = None
 
 
 def _block(channels_in: int, channels_out: int) -> nn.Sequential:
@@ -117,6 +138,9 @@ class DecoderLevel(nn.Module):
 class GlandNetwork(nn.Module):
     """One encoder, one decoder, a class head and a region head (Fig. 1)."""
 
+    uncertainty_head: nn.Linear | None
+    pixel_uncertainty_head: nn.Conv2d | None
+
     def __init__(
         self,
         config: NetworkConfig,
@@ -131,6 +155,9 @@ class GlandNetwork(nn.Module):
         self.decoder = decoder
         self.class_head = class_head
         self.region_head = region_head
+        self.deep_dropout = nn.Dropout2d(config.dropout) if config.dropout else nn.Identity()
+        self.register_module("uncertainty_head", None)
+        self.register_module("pixel_uncertainty_head", None)
         shape = (1, 3, 1, 1)
         self.register_buffer("mean", torch.tensor(config.image_mean).view(shape), persistent=False)
         self.register_buffer("std", torch.tensor(config.image_std).view(shape), persistent=False)
@@ -172,10 +199,23 @@ class GlandNetwork(nn.Module):
         """Map RGB images (N, 3, H, W), uint8 or floating in 0..1, to both heads' activations."""
         features = self.encoder(self.normalise(images))
         class_map = self.class_head(features[-1])
-        pixels = features[-1]
+        pixels = self.deep_dropout(features[-1])
         for level, skip in zip(self.decoder, reversed(features[:-1]), strict=True):
             pixels = level(pixels, skip)
-        return NetworkOutput(class_map.mean(dim=(2, 3)), self.region_head(pixels), class_map)
+        return NetworkOutput(
+            class_map.mean(dim=(2, 3)),
+            self.region_head(pixels),
+            class_map,
+            *self._log_vars(features[-1], pixels),
+        )
+
+    def _log_vars(self, deepest: Tensor, pixels: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """What the heads for uncertainty say; they teach, and cost nothing afterwards."""
+        image, pixel = self.uncertainty_head, self.pixel_uncertainty_head
+        if not self.training:
+            return None, None
+        per_image = None if image is None else image(deepest.mean(dim=(2, 3)))
+        return per_image, None if pixel is None else pixel(pixels)
 
 
 def build_network(config: NetworkConfig | None = None) -> GlandNetwork:
@@ -212,4 +252,43 @@ def build_network(config: NetworkConfig | None = None) -> GlandNetwork:
     # Heads start near zero, so that no loss starts far above the entropy of a coin toss.
     for head in (class_conv, region_head):
         nn.init.normal_(head.weight, std=0.01)
+    add_uncertainty(network, config.uncertainty, config.pixel_uncertainty)
     return network
+
+
+def add_uncertainty(network: GlandNetwork, names: Sequence[str], pixels: bool = False) -> None:
+    """Give a network the heads that predict log sigma^2 of the named losses, in place.
+
+    What it predicts already stays; what is new is 0 for every image at first. The heads have no
+    bias: how uncertain a loss is on the whole is for the weighting to learn.
+
+    Parameters
+    ----------
+    network : GlandNetwork
+        Its configuration is changed, too.
+    names : sequence of str
+    pixels : bool
+        Also per pixel, for the segmentation.
+    """
+    before, widths = network.uncertainty_head, network.config.widths
+    known = () if before is None else network.config.uncertainty
+    wanted = (*known, *(name for name in names if name not in known))
+    place = next(network.parameters())
+    # What is drawn at random afterwards stays the same: the heads begin at 0 anyhow.
+    with torch.random.fork_rng(devices=[]):
+        head = nn.Linear(widths[-1], max(len(wanted), 1), bias=False).to(place)
+        pixel_head = nn.Conv2d(widths[0], 1, kernel_size=1, bias=False).to(place)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(pixel_head.weight)
+    if before is not None:
+        head.weight.data[: len(known)] = before.weight.data
+    if wanted != known:
+        network.uncertainty_head = head
+    if pixels and network.pixel_uncertainty_head is None:
+        network.pixel_uncertainty_head = pixel_head
+    network.config = network.config.model_copy(
+        update={
+            "uncertainty": wanted,
+            "pixel_uncertainty": network.pixel_uncertainty_head is not None,
+        }
+    )

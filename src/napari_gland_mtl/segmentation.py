@@ -86,6 +86,10 @@ class Segmentation:
         JSON-able: model name, weights' sha256, package version, um/px, log-variances ...
     complete : bool
         False if the run was stopped before the last tile.
+    uncertainty : ndarray of float32, (Y, X), or None
+        Entropy of the network's answer at each pixel, 0 (certain) .. 1 (all valid assignments
+        equally likely); NaN where nothing was analysed. None where it is not known: in results
+        of earlier versions.
     """
 
     regions: npt.NDArray[np.uint8]
@@ -98,6 +102,7 @@ class Segmentation:
     violations: TopologyViolations
     provenance: dict[str, Any] = field(default_factory=dict)
     complete: bool = True
+    uncertainty: npt.NDArray[np.float32] | None = None
 
     @property
     def gland_share(self) -> float:

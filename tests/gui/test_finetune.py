@@ -267,6 +267,10 @@ def test_sliders_are_there_only_with_the_weighting_that_needs_them(dock: Any, qt
     losses.ticks["topology"].click()
     assert choose("convex") == (0, True)
     assert not losses.warning.isVisible()
+    assert choose("instance_pixel") == (0, False)
+    assert not losses.warning.isVisible()
+    losses.ticks["segmentation"].click()
+    assert "per pixel is about the segmentation loss" in losses.warning.text()
 
 
 def test_the_settings_reach_the_training(
@@ -331,6 +335,18 @@ def test_the_new_model_is_used_by_a_click(
     qtbot.mouseClick(listed.result.use_button, LEFT)
     _, segment = viewer.window.add_plugin_dock_widget("napari-gland-mtl", "Segment glands")
     assert segment.inputs.model_chooser.model() == "tiny tuned"
+
+
+def test_there_is_nothing_to_show_of_a_training_before_the_first(
+    listed: Any, finish: Any, qtbot: Any
+) -> None:
+    assert not listed.weights_button.isEnabled()
+    assert "no training yet" in listed.weights_button.toolTip()
+    qtbot.mouseClick(listed.panel.start_button, LEFT)
+    assert listed.weights_button.isEnabled()
+    assert "draws the losses" in listed.weights_button.toolTip()
+    finish(listed, 120_000)
+    assert listed.weights_button.isEnabled()
 
 
 def test_the_losses_of_the_training_are_shown_by_a_click(

@@ -47,7 +47,7 @@ def test_a_part_shows_what_the_whole_shows_there(
     widget.run()
     finish(widget)
     found = _layers.result_layers(viewer, image)
-    assert len(found) == 2
+    assert len(found) == 3
     inner = np.s_[:90, :100]
     np.testing.assert_array_equal(found["regions"].data[inner], whole[inner])
 

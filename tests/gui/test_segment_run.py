@@ -30,16 +30,18 @@ def test_the_dock_opens_from_the_manifest_and_lists_the_models(widget: Any) -> N
     assert combo.itemText(combo.count() - 1) == "Open model file…"
 
 
-def test_a_run_gives_two_layers_over_the_image(viewer: Any, segmented: Any) -> None:
+def test_a_run_gives_its_layers_over_the_image(viewer: Any, segmented: Any) -> None:
     found = results(viewer, segmented)
-    assert set(found) == {"regions", "glands"}
+    assert set(found) == {"regions", "uncertainty", "glands"}
     for layer in found.values():
         assert layer.data.shape == segmented.data.shape[:2]
         np.testing.assert_allclose(layer.scale, segmented.scale)
         np.testing.assert_allclose(layer.translate, segmented.translate)
         assert layer.units == segmented.units
         np.testing.assert_allclose(layer.extent.world, segmented.extent.world)
-    assert [layer.name for layer in viewer.layers] == ["tissue", "tissue regions", "tissue glands"]
+    names = ["tissue", "tissue regions", "tissue uncertainty", "tissue glands"]
+    assert [layer.name for layer in viewer.layers] == names
+    assert viewer.layers.selection.active is found["glands"]
 
 
 def test_the_gland_table_is_the_features_of_the_gland_layer(viewer: Any, segmented: Any) -> None:
@@ -69,21 +71,104 @@ def rows(panel: Any) -> list[Any]:
     return [layout.itemAt(i).widget() for i in range(layout.count())]
 
 
-def test_running_again_replaces_and_leaves_other_layers_alone(
+def test_running_again_changes_the_data_in_place_and_leaves_other_layers_alone(
     viewer: Any, widget: Any, segmented: Any, finish: Any
 ) -> None:
     before = results(viewer, segmented)
     mine = viewer.add_labels(np.zeros((160, 224), int), name="tissue glands of mine", units="um")
     before["regions"].opacity = 0.3
+    before["glands"].contour = 3
+    labels, place = before["glands"].data, before["glands"].features["y_um"].tolist()
+    segmented.data = segmented.data[::-1].copy()
+    segmented.translate = (3, 4)
     widget.inputs.image_chooser.choose(segmented)
+    removed = []
+    viewer.layers.events.removed.connect(removed.append)
     widget.run()
     finish(widget)
     after = results(viewer, segmented)
-    assert len(viewer.layers) == 4
+    assert not removed
+    assert after == before  # the very same layers ...
+    assert after["glands"].data is not labels  # ... with other labels
+    assert np.any(after["glands"].data != labels)
+    assert after["glands"].features["y_um"].tolist() != place
+    assert (after["regions"].opacity, after["glands"].contour) == (0.3, 3)
+    np.testing.assert_allclose(after["uncertainty"].translate, (3, 4))
     assert mine in viewer.layers
-    assert not set(before.values()) & set(after.values())
-    assert after["regions"].opacity == 0.3
-    assert after["regions"].name == "tissue regions"
+    assert len(viewer.layers) == 5
+    assert viewer.layers.selection.active is mine  # the user was at work there
+
+
+def test_in_place_nothing_of_the_labels_before_can_be_undone_into_the_new_ones(
+    viewer: Any, widget: Any, segmented: Any, finish: Any
+) -> None:
+    glands = results(viewer, segmented)["glands"]
+    glands.paint((80, 80), 7)
+    glands.undo()  # as it was computed again, with a step that could be done again
+    glands.mode = "paint"
+    widget.run()
+    finish(widget)
+    assert results(viewer, segmented)["glands"] is glands
+    computed = glands.data.copy()
+    glands.redo()
+    glands.undo()
+    np.testing.assert_array_equal(glands.data, computed)
+    assert str(glands.mode) == "paint"
+    glands.paint((80, 80), 7)
+    glands.undo()
+    np.testing.assert_array_equal(glands.data, computed)
+
+
+def test_the_window_answers_between_layers_and_the_user_may_remove_them(
+    viewer: Any, widget: Any, segmented: Any, finish: Any, qtbot: Any
+) -> None:
+    """One layer per turn of the event loop; what is removed in between is made again or left."""
+    turns: list[int] = []
+    go_on = widget._turns._go_on
+
+    def watched() -> None:
+        turns.append(len(viewer.layers))
+        go_on()
+        found = results(viewer, segmented)
+        if len(turns) == 4 and "uncertainty" in found:
+            viewer.layers.remove(found["uncertainty"])
+
+    widget._turns._timer.timeout.disconnect()
+    widget._turns._timer.timeout.connect(watched)
+    widget.run()
+    finish(widget)
+    assert len(turns) >= 6
+    assert not widget.message.isVisible(), widget.message.text()
+    assert set(results(viewer, segmented)) >= {"regions", "glands"}
+    assert widget.result.isVisible()
+
+
+def test_an_image_that_is_removed_between_two_layers_ends_the_showing_quietly(
+    viewer: Any, widget: Any, image: Any, finish: Any, qtbot: Any
+) -> None:
+    go_on = widget._turns._go_on
+
+    def watched() -> None:
+        go_on()
+        if len(viewer.layers) == 2 and image in viewer.layers:
+            viewer.layers.remove(image)
+
+    widget._turns._timer.timeout.disconnect()
+    widget._turns._timer.timeout.connect(watched)
+    widget.run()
+    finish(widget)
+    assert [layer.name for layer in viewer.layers] == ["tissue regions"]
+    assert "Traceback" not in widget.message.text()
+    assert widget.run_panel.run_button.isEnabled()
+
+
+def test_closing_the_viewer_between_two_layers_is_quiet(
+    viewer: Any, widget: Any, image: Any, qtbot: Any
+) -> None:
+    widget.run()
+    qtbot.waitUntil(lambda: widget._turns.running and len(viewer.layers) > 1, timeout=30_000)
+    viewer.close()
+    qtbot.wait(300)
 
 
 def test_a_result_that_was_painted_on_is_kept_with_a_notice(
@@ -97,10 +182,11 @@ def test_a_result_that_was_painted_on_is_kept_with_a_notice(
     assert edited.name == "tissue glands (edited)"
     assert not edited.visible
     assert "tissue glands (edited)" in widget.message.text()
-    assert len(viewer.layers) == 4
+    assert len(viewer.layers) == 5
+    assert results(viewer, segmented)["glands"] is not edited
     widget.run()
     finish(widget)
-    assert len(viewer.layers) == 4
+    assert len(viewer.layers) == 5
 
 
 def test_results_of_two_images_do_not_replace_each_other(
@@ -110,7 +196,8 @@ def test_results_of_two_images_do_not_replace_each_other(
     assert widget.inputs.image_chooser.layer is other
     widget.run()
     finish(widget)
-    assert set(results(viewer, other)) == set(results(viewer, segmented)) == {"regions", "glands"}
+    assert set(results(viewer, other)) == set(results(viewer, segmented))
+    assert not set(results(viewer, other).values()) & set(results(viewer, segmented).values())
     widget.inputs.image_chooser.choose(segmented)
     assert widget.result.isVisible()
 

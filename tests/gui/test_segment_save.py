@@ -26,6 +26,7 @@ def test_saved_masks_open_again_as_the_same_layers(
     widget.save_masks(path)
     finish(widget)
     assert str(path) in widget.run_panel.status_label.text()
+    uncertainty = before.pop("uncertainty").data.copy()
     old = {role: (layer.data.copy(), layer.features.copy()) for role, layer in before.items()}
     viewer.layers.clear()
     viewer.open(path, plugin="napari-gland-mtl")
@@ -36,6 +37,8 @@ def test_saved_masks_open_again_as_the_same_layers(
         np.testing.assert_allclose(after[role].scale, segmented.scale)
         assert list(after[role].features.columns) == list(features.columns)
     assert after["glands"].contour > 0
+    np.testing.assert_allclose(after["uncertainty"].data, uncertainty, atol=0.5 / 255)
+    assert not after["uncertainty"].visible
     assert widget.result.isVisible()
     assert widget.inputs.pixel_size.edit.text() == "0.5"
 
@@ -54,6 +57,7 @@ def test_running_on_a_reopened_image_replaces_what_was_saved(
         "tissue",
         "tissue glands",
         "tissue regions",
+        "tissue uncertainty",
     ]
 
 

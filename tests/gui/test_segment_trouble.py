@@ -20,6 +20,16 @@ def job_threads() -> list[str]:
     return [t.name for t in threading.enumerate() if t.name.startswith("gland-mtl")]
 
 
+def shown(viewer: Any, image: Any) -> dict[str, tuple[Any, Any]]:
+    """Data and gland table of an image's result by role."""
+    found = _layers.result_layers(viewer, image)
+    tables = {r: getattr(layer, "features", None) for r, layer in found.items()}
+    return {
+        role: (layer.data, "" if tables[role] is None else tables[role].to_csv())
+        for role, layer in found.items()
+    }
+
+
 @pytest.fixture
 def long_run(viewer: Any, widget: Any, tissue: Any, qtbot: Any) -> Any:
     """A run of dozens of tiles, some of which are done."""
@@ -50,7 +60,7 @@ def test_a_missing_pixel_size_is_asked_for_and_never_guessed(
     widget.inputs.pixel_size.edit.insert("0,5")
     widget.run()
     finish(widget)
-    assert len(_layers.result_layers(viewer, image)) == 2
+    assert len(_layers.result_layers(viewer, image)) == 3
     assert not widget.message.isVisible()
 
 
@@ -144,16 +154,19 @@ def test_a_cancelled_run_gives_the_earlier_result_back_on_request(
 ) -> None:
     widget.run_panel.cancel_button.click()
     finish(widget)
-    earlier = _layers.result_layers(viewer, long_run)
-    assert len(earlier) == 2
+    earlier = shown(viewer, long_run)
+    assert len(earlier) == 3
     widget.run()
     qtbot.waitUntil(lambda: widget.run_panel.bar.value() > 2, timeout=30_000)
     widget.run_panel.cancel_button.click()
     finish(widget)
-    assert _layers.result_layers(viewer, long_run) != earlier
+    now = shown(viewer, long_run)
+    assert all(data is not earlier[role][0] for role, (data, _) in now.items())
     widget.message.button.click()
-    assert _layers.result_layers(viewer, long_run) == earlier
-    assert len(viewer.layers) == 3
+    for role, (data, features) in shown(viewer, long_run).items():
+        assert data is earlier[role][0]
+        assert features == earlier[role][1]
+    assert len(viewer.layers) == 4
 
 
 def test_the_window_answers_while_a_job_runs(

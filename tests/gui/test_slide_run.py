@@ -12,6 +12,7 @@ from napari_gland_mtl.export.slide_layers import (
     HEAT_MAP,
     SLIDE_GLANDS,
     SLIDE_REGIONS,
+    SLIDE_UNCERTAINTY,
     TISSUE_MASK,
 )
 from napari_gland_mtl.widgets import _layers, _slide_layers
@@ -20,6 +21,9 @@ from napari_gland_mtl.widgets._extent import Extent
 MPP = 0.5
 EPITHELIUM, LUMEN = 2, 3
 GLANDS = 4 * 8
+
+
+ROLES = {TISSUE_MASK, HEAT_MAP, SLIDE_REGIONS, SLIDE_UNCERTAINTY, SLIDE_GLANDS}
 
 
 def shown(viewer: Any, image: Any) -> dict[str, Any]:
@@ -67,11 +71,12 @@ def test_a_run_shows_layers_that_read_the_store_and_lie_on_the_slide(
     viewer: Any, segmented: Any, slide_file: Path
 ) -> None:
     found = shown(viewer, segmented)
-    assert set(found) == {TISSUE_MASK, HEAT_MAP, SLIDE_REGIONS, SLIDE_GLANDS}
+    assert set(found) == ROLES
     names = [layer.name for layer in viewer.layers]
-    assert names == ["slide", "slide tissue", "slide malignant", "slide regions", "slide glands"]
+    layers = ["tissue", "malignant", "regions", "uncertainty", "glands"]
+    assert names == ["slide", *(f"slide {name}" for name in layers)]
     hidden = {role for role, layer in found.items() if not layer.visible}
-    assert hidden == {TISSUE_MASK, HEAT_MAP}
+    assert hidden == {TISSUE_MASK, HEAT_MAP, SLIDE_UNCERTAINTY}
     regions = found[SLIDE_REGIONS]
     assert regions.multiscale
     assert not isinstance(regions.data[0], np.ndarray)
@@ -120,14 +125,14 @@ def test_a_finished_result_is_opened_unless_the_user_replaces_it(
     widget.run()
     finish(widget)
     assert (store / "zarr.json").stat().st_mtime_ns == stamp
-    assert set(shown(viewer, segmented)) == {TISSUE_MASK, HEAT_MAP, SLIDE_REGIONS, SLIDE_GLANDS}
+    assert set(shown(viewer, segmented)) == ROLES
     assert widget.slide_result.isVisible()
     chooser.action_combo.setCurrentText("Replace it")
     assert widget.run_panel.run_button.text() == "Run"
     widget.run()
     finish(widget, 60_000)
     assert (store / "zarr.json").stat().st_mtime_ns != stamp
-    assert len(viewer.layers) == 5
+    assert len(viewer.layers) == 6
 
 
 def test_a_new_run_replaces_the_layers_and_keeps_how_they_look(
@@ -144,7 +149,7 @@ def test_a_new_run_replaces_the_layers_and_keeps_how_they_look(
     assert not set(before.values()) & set(after.values())
     assert after[SLIDE_REGIONS].opacity == 0.2
     assert after[HEAT_MAP].visible
-    assert len(viewer.layers) == 5
+    assert len(viewer.layers) == 6
 
 
 def test_something_else_of_that_name_is_never_touched(
@@ -168,10 +173,10 @@ def test_the_current_view_of_a_slide_is_segmented_in_memory_if_it_is_small(
     widget.run()
     finish(widget)
     field = _layers.result_layers(viewer, segmented)
-    assert set(field) == {"regions", "glands"}
+    assert set(field) == {"regions", "uncertainty", "glands"}
     assert field["regions"].data.shape[1] == pytest.approx(400, abs=4)
     assert isinstance(field["regions"].data, np.ndarray)
-    assert len(shown(viewer, segmented)) == 4
+    assert len(shown(viewer, segmented)) == len(ROLES)
     assert widget.result.isVisible()
     assert widget.slide_result.isVisible()
 

@@ -83,7 +83,7 @@ def test_the_result_takes_the_place_of_the_preview(
     after = tissue_layer(viewer, preview)
     assert before not in viewer.layers
     assert after.metadata["napari_gland_mtl"]["role"] in SLIDE_ROLES
-    assert len(viewer.layers) == 5
+    assert len(viewer.layers) == 6
 
 
 def test_a_preview_without_a_pixel_size_asks_for_it(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from napari_gland_mtl import checkpoint
@@ -290,3 +291,14 @@ def test_the_card_is_plain_json_in_the_header(saved):
     assert (
         json.loads(header["__metadata__"]["napari_gland_mtl"])["description"] == FULL["description"]
     )
+
+
+def test_a_card_of_an_earlier_version_has_no_temperature_and_nonsense_is_refused():
+    network = tiny()
+    card = card_of(network)
+    fields = json.loads(card.model_dump_json())
+    del fields["class_temperature"]
+    assert ModelCard.model_validate(fields).class_temperature == 1.0
+    for bad in (0, -1, float("inf"), float("nan")):
+        with pytest.raises(ValidationError):
+            ModelCard.model_validate({**fields, "class_temperature": bad})

@@ -367,6 +367,40 @@ def test_evaluate_writes_the_measures(cli, glas, tmp_path):
     assert "object_dice: pooled 0.9" in result.stdout
 
 
+def test_evaluate_draws_calibration(cli, glas, tmp_path):
+    picture, table = tmp_path / "c.svg", tmp_path / "c.csv"
+    options = ("evaluate", glas, "-m", "colours", "--no-flips", "--calibration")
+    result = cli(*options, picture)
+    assert result.exit_code == 0, result.output
+    assert "Regions, pixel by pixel" in picture.read_text() or "<svg" in picture.read_text()
+    assert "calibration_pixels: expected_calibration_error" in result.stdout
+    assert "errors_in_most_uncertain_10_percent" in result.stdout
+    assert refused(cli(*options, picture), "exists already")
+    assert refused(cli(*options, tmp_path / "c.doc"), "does not end with")
+    assert refused(
+        cli("evaluate", glas, "--predictions", tmp_path, "--calibration", table), "model"
+    )
+    assert cli(*options, table, "--quarter-turns").exit_code == 0
+    assert table.read_text().startswith("what,lower,upper,count")
+
+
+def test_evaluate_replaces_no_report_unasked(cli, glas, tmp_path):
+    report = tmp_path / "report.json"
+    report.write_text("mine")
+    options = ("evaluate", glas, "-m", "colours", "--no-flips", "--json", report)
+    assert refused(cli(*options), "exists already")
+    assert report.read_text() == "mine"
+    assert cli(*options, "--overwrite").exit_code == 0
+    assert json.loads(report.read_text())["images"] == 2
+
+
+def test_dropout_of_a_model_without_any_is_refused(cli, glas, tmp_path):
+    options = ("segment", glas / "train_1.bmp", "-o", tmp_path / "out", "--mpp", 0.62)
+    result = cli(*options, "-m", "colours", "--dropout-samples", 4)
+    assert refused(result, "trained without dropout")
+    assert not (tmp_path / "out").exists()
+
+
 def test_evaluate_takes_what_segment_wrote(cli, glas, tmp_path):
     out = tmp_path / "out"
     images = [glas / "train_1.bmp", glas / "train_2.bmp"]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import get_args
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from napari_gland_mtl.annotations import AnnotationProject, Area, AreaInfo, project_path
 from napari_gland_mtl.cli import app
+from napari_gland_mtl.jobs.finetune_config import WeightingName
 
 TINY = (
     *("--from", "colours", "--epochs", "1", "--patches-per-epoch", "2", "--batch-size", "2"),
@@ -126,3 +130,12 @@ def test_a_models_folder_that_takes_nothing_is_found_out_before_the_work(
     result = cli("finetune", project, *arguments)
     refused(result, "New models go to", "NAPARI_GLAND_MTL_MODELS")
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "finetune"])
+def test_every_weighting_is_named_in_the_help(cli, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    told = cli(command, "--help").stdout
+    words = set(re.findall(r"[a-z_]+", told))
+    assert not set(get_args(WeightingName)) - words
+    assert "no_such_weighting" not in words  # control

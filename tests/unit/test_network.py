@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from napari_gland_mtl.errors import InvalidInputError
-from napari_gland_mtl.network import NetworkConfig, build_network
+from napari_gland_mtl.network import NetworkConfig, add_uncertainty, build_network
 from napari_gland_mtl.regions import Region, RegionHierarchy
 
 WIDTHS = (4, 8, 8, 8, 8)
@@ -66,7 +66,7 @@ def test_any_size_works_and_comes_back(network, size):
     assert output.region_logits.shape == (2, 3, *size)
     assert output.class_map.shape == (2, 2, *coarse)
     assert output.class_logits.shape == (2, 2)
-    assert all(torch.isfinite(tensor).all() for tensor in output)
+    assert all(torch.isfinite(tensor).all() for tensor in output[:3])
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -225,3 +225,66 @@ def test_impossible_settings_are_refused(settings):
 def test_settings_survive_json():
     config = NetworkConfig(widths=WIDTHS, class_dropout=0.2)
     assert NetworkConfig.model_validate_json(config.model_dump_json()) == config
+
+
+HEADS = ("classification", "geometry")
+
+
+def test_heads_for_uncertainty_start_at_zero_and_leave_all_else_as_it_is():
+    plain, headed = tiny(), tiny(uncertainty=HEADS, pixel_uncertainty=True)
+    images = images_of(40, 33, count=2)
+    before, after = plain.train()(images), headed.train()(images)
+    assert before.log_vars is None
+    assert before.log_var_map is None
+    assert after.log_vars.tolist() == [[0, 0], [0, 0]]
+    assert after.log_var_map.shape == (2, 1, 40, 33)
+    assert not after.log_var_map.any()
+    assert torch.equal(before.region_logits, after.region_logits)
+    new = headed.state_dict().keys() - plain.state_dict().keys()
+    assert new == {"uncertainty_head.weight", "pixel_uncertainty_head.weight"}
+
+
+def test_what_the_heads_say_differs_from_image_to_image_and_costs_nothing_afterwards():
+    network = tiny(uncertainty=HEADS, pixel_uncertainty=True).train()
+    nn.init.normal_(network.uncertainty_head.weight)
+    nn.init.normal_(network.pixel_uncertainty_head.weight)
+    output = network(images_of(40, 33, count=2))
+    assert output.log_vars.shape == (2, 2)
+    assert (output.log_vars[0] - output.log_vars[1]).abs().min() > 1e-3
+    assert output.log_var_map.std() > 1e-3
+    said = network.eval()(images_of(40, 33, count=2))
+    assert said.log_vars is None
+    assert said.log_var_map is None
+
+
+def test_more_heads_keep_what_the_others_have_learned():
+    network = tiny(uncertainty=HEADS).train().double()
+    nn.init.normal_(network.uncertainty_head.weight)
+    before = network.uncertainty_head.weight.detach().clone()
+    images = images_of(40, 33, count=2)
+    first = network(images).log_vars
+    add_uncertainty(network, ("geometry", "topology"), pixels=True)
+    assert network.config.uncertainty == ("classification", "geometry", "topology")
+    assert network.config.pixel_uncertainty
+    assert torch.equal(network.uncertainty_head.weight[:2], before)
+    output = network(images)
+    torch.testing.assert_close(output.log_vars[:, :2], first)
+    assert not output.log_vars[:, 2].any()
+    assert output.log_var_map.dtype == torch.float64
+    same = network.uncertainty_head
+    add_uncertainty(network, HEADS)
+    assert network.uncertainty_head is same
+    assert network.config.pixel_uncertainty
+
+
+def test_dropout_of_the_deepest_features_reaches_the_decoder_and_not_the_class():
+    network = tiny(dropout=0.5).train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+    images = images_of(64, 64)
+    first, second = network(images), network(images)
+    assert not torch.equal(first.region_logits, second.region_logits)
+    assert torch.equal(first.class_map, second.class_map)
+    assert torch.equal(network.eval()(images).region_logits, tiny()(images).region_logits)
+    assert tiny(dropout=0.5).state_dict().keys() == tiny().state_dict().keys()

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..storage.durable import flush_names, flush_tree
+from ..storage.zarr_group import read_group, write_group
 from .area import Area
 from .area_state import (
     GLANDS,
@@ -27,7 +29,6 @@ from .area_state import (
     label_list,
     read_state,
 )
-from .durable import flush_names, flush_tree, read_group, write_group
 
 _LABELS = "labels"
 _MARK = ".saving"
@@ -44,10 +45,10 @@ def write_area(folder: Path, area: Area, state: AreaState) -> None:
 
     group = zarr.create_group(folder, zarr_format=3)
     _write_array(group, IMAGE, np.moveaxis(area.image, 2, 0))
-    write_group(folder / _LABELS, label_list())
+    write_group(folder / _LABELS, label_list(), durable=True)
     _write_labels(folder, area, state.revision)
     _tell_others(folder, state)
-    write_group(folder, attributes_of(state))
+    write_group(folder, attributes_of(state), durable=True)
     flush_tree(folder)
 
 
@@ -67,7 +68,7 @@ def replace_labels(folder: Path, area: Area, state: AreaState) -> None:
         for name in (GLANDS, REGIONS):
             flush_tree(folder / _LABELS / name / str(state.revision))
             flush_names(folder / _LABELS / name)
-        write_group(folder, attributes_of(state))
+        write_group(folder, attributes_of(state), durable=True)
     except BaseException:
         # Whether the step was taken before the error is for the attributes to say.
         with suppress(OSError, ValueError, LookupError, TypeError):
@@ -109,7 +110,7 @@ def _write_labels(folder: Path, area: Area, revision: int) -> None:
         if (place / str(revision)).exists():  # of a save that was cut short
             shutil.rmtree(place / str(revision))
         if not (place / "zarr.json").exists():
-            write_group(place, {})
+            write_group(place, {}, durable=True)
         _write_array(zarr.open_group(place, mode="r+"), str(revision), labels)
 
 
@@ -136,7 +137,7 @@ def _tell_others(folder: Path, state: AreaState) -> None:
         with suppress(OSError, ValueError, LookupError, TypeError):
             if read_group(place) == attributes:
                 continue
-        write_group(place, attributes)
+        write_group(place, attributes, durable=True)
 
 
 # ------------------------------------------------------------------ reading

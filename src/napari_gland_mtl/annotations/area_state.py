@@ -21,8 +21,8 @@ from ..storage.ngff import (
     region_labels,
     rgb_channels,
 )
+from ..storage.zarr_group import read_group
 from .area import Area, AreaInfo
-from .durable import read_group
 
 ATTRIBUTE = "napari_gland_mtl"
 KIND = "annotated area"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..errors import InvalidInputError, UnreadableImageError
 from ..slides.formats import slide_name
+from ..storage.zarr_group import read_group, write_group
 from .area_state import ATTRIBUTE
-from .durable import read_group, write_group
 
 SUFFIX = ".annotations.zarr"
 ENDING = ".ome.zarr"
@@ -85,9 +85,9 @@ def make_place(path: Path) -> None:
         read_group(path / AREAS)
         if read_group(path)[ATTRIBUTE]["kind"] == KIND:
             return
-    write_group(path, {ATTRIBUTE: {"kind": KIND, "format_version": FORMAT_VERSION}})
+    write_group(path, {ATTRIBUTE: {"kind": KIND, "format_version": FORMAT_VERSION}}, durable=True)
     (path / AREAS).mkdir(exist_ok=True)
-    write_group(path / AREAS, {})
+    write_group(path / AREAS, {}, durable=True)
 
 
 def _is_ours(entry: Path) -> bool:

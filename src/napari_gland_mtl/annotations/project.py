@@ -27,10 +27,10 @@ from ..errors import (
 )
 from ..storage.atomic import new_folder
 from ..storage.disk_errors import patiently
+from ..storage.durable import flush_names
 from . import area_files
 from .area import Area
 from .area_state import AreaState, read_state, state_of
-from .durable import flush_names
 from .listing import DAMAGE, StoredArea, area_error, stored_area
 from .locking import sole_writer
 from .place import AREAS, ENDING, REMOVED, SUFFIX, check_place, is_project, make_place, project_path

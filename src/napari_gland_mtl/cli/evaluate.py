@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InvalidInputError, OutputNotWritableError
-from .options import DeviceOption, JsonFileOption, MasksOption, ModelOption, MppOption, given
+from ..storage.atomic import refuse_existing
+from .options import (
+    DeviceOption,
+    DropoutSamplesOption,
+    JsonFileOption,
+    MasksOption,
+    ModelOption,
+    MppOption,
+    OverwriteOption,
+    QuarterTurnsOption,
+    given,
+)
 from .progress import progress_bars, stop_on_interrupt, watch
 from .run import INTERRUPTED
 
@@ -45,13 +56,26 @@ def evaluate(
         bool | None,
         typer.Option(help="Average over the four flips of every tile.", show_default="flips"),
     ] = None,
+    quarter_turns: QuarterTurnsOption = None,
+    dropout_samples: DropoutSamplesOption = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.svg|png|pdf|csv",
+            help="Draw how far the model's probabilities mean what they say, or write the numbers.",
+            show_default=False,
+        ),
+    ] = None,
     json_: JsonFileOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Measure a model, or predictions on disk, against the masks of a data set."""
     if model is not None and predictions is not None:
         raise InvalidInputError("Give either --model or --predictions, not both.")
     if json_ is not None:
-        _check_writable(json_)
+        _check_writable(json_, "--json", overwrite)
+    if calibration is not None:
+        _check_calibration(calibration, predictions, overwrite)
     from ..datasets import open_dataset
 
     of_run = split in ("training", "validation")
@@ -62,12 +86,22 @@ def evaluate(
     if predictions is None and split != "validation":
         _say_what_it_was_trained_on(model)
     with stop_on_interrupt() as stop, progress_bars() as progress:
-        options = given(model=model, device=device, flips=flips)
+        options = given(
+            model=model,
+            device=device,
+            flips=flips,
+            quarter_turns=quarter_turns,
+            dropout_samples=dropout_samples,
+        )
         done = watch(_events(data, predictions, options, stop), progress, "evaluating")
     measures = {"dataset": str(dataset), "split": split, **done.measures}
     _print(measures)
     if json_ is not None:
         _write(json_, measures)
+    if calibration is not None:
+        from ..plots.calibration import write_calibration
+
+        write_calibration(measures["calibration"], calibration, overwrite)
     if not done.complete:
         typer.echo("stopped; the measures are those of the images before", err=True)
         raise typer.Exit(INTERRUPTED)
@@ -110,11 +144,25 @@ def _print(measures: dict[str, Any]) -> None:
     for name, value in measures.items():
         if name in ("per_image", "dataset", "split") or value is None:
             continue
-        if isinstance(value, dict):
+        if name == "calibration":
+            _print_calibration(value)
+        elif isinstance(value, dict):
             texts = [f"{kind} {_number(number)}" for kind, number in value.items()]
             typer.echo(f"{name}: {', '.join(texts)}")
         else:
             typer.echo(f"{name}: {_number(value)}")
+
+
+def _print_calibration(found: dict[str, Any]) -> None:
+    for what in ("pixels", "classes"):
+        if found[what] is not None:
+            names = ("expected_calibration_error", "negative_log_likelihood", "brier")
+            texts = [f"{name} {_number(found[what][name])}" for name in names]
+            typer.echo(f"calibration_{what}: {', '.join(texts)}")
+    errors = found["errors_by_uncertainty"]
+    if errors is not None:
+        share = errors["errors_in_most_uncertain_10_percent"]
+        typer.echo(f"errors_in_most_uncertain_10_percent: {_number(share)}")
 
 
 def _number(value: Any) -> str:
@@ -123,12 +171,26 @@ def _number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _check_writable(path: Path) -> None:
+def _check_calibration(path: Path, predictions: Path | None, overwrite: bool) -> None:
+    """Complain before the work about a figure that could not be made after it."""
+    from ..plots.calibration import check_calibration_path
+
+    if predictions is not None:
+        raise InvalidInputError(
+            "--calibration needs the probabilities of a model; predictions on disk have none. "
+            "Give --model instead of --predictions."
+        )
+    check_calibration_path(path)
+    _check_writable(path, "--calibration", overwrite)
+
+
+def _check_writable(path: Path, option: str, overwrite: bool) -> None:
     """Complain about the report's place before the work, not after it."""
     if not path.parent.is_dir():
         raise OutputNotWritableError(f"There is no folder {path.parent} to write {path.name} to.")
     if path.is_dir():
-        raise OutputNotWritableError(f"{path} is a folder; --json takes a file.")
+        raise OutputNotWritableError(f"{path} is a folder; {option} takes a file.")
+    refuse_existing(path, overwrite)
 
 
 def _write(path: Path, measures: dict[str, Any]) -> None:

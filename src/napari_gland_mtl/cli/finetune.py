@@ -14,13 +14,16 @@ import typer
 
 from ..errors import InvalidInputError
 from .options import (
+    BatchSizeOption,
     DeviceOption,
     EpochsOption,
+    LearningRateOption,
     LossesOption,
     MasksOption,
     MppOption,
     ResumeTrainingOption,
     TrainingSeedOption,
+    TrainingSettingsOption,
     WeightingOption,
     given,
 )
@@ -72,9 +75,7 @@ def finetune(
         int | None,
         typer.Option("--patches-per-epoch", help="Drawn per epoch.", show_default=False),
     ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="At its highest.", show_default=False)
-    ] = None,
+    learning_rate: LearningRateOption = None,
     keep: Annotated[
         float | None,
         typer.Option(
@@ -115,18 +116,8 @@ def finetune(
     masks: MasksOption = None,
     seed: TrainingSeedOption = None,
     device: DeviceOption = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Patches per step.", show_default=False)
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="Any other setting of a fine-tuning, e.g. patch_size=160. May be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    batch_size: BatchSizeOption = None,
+    settings: TrainingSettingsOption = None,
     resume: ResumeTrainingOption = False,
 ) -> None:
     """Fine-tune a model on annotated areas or images, and put it into the list of models.

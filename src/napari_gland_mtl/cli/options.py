@@ -30,6 +30,23 @@ MppOption = Annotated[
         show_default=False,
     ),
 ]
+QuarterTurnsOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--quarter-turns/--no-quarter-turns",
+        help="Also average over quarter turns: eight views instead of four, in twice the time.",
+        show_default="no-quarter-turns",
+    ),
+]
+DropoutSamplesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--dropout-samples",
+        metavar="N",
+        help="Passes of each view with dropout on, for networks trained with dropout. (default: 0)",
+        show_default=False,
+    ),
+]
 DeviceOption = Annotated[
     str | None,
     typer.Option(
@@ -61,7 +78,27 @@ WeightingOption = Annotated[
     str | None,
     typer.Option(
         metavar="uncertainty|fixed|equal|…",
-        help="How the losses are weighted. (default: uncertainty)",
+        help="How the losses are weighted: also instance, instance_pixel, convex, convex_trained, "
+        "alternating, upgrad, mgda, pcgrad, aligned_mtl, imtl_g. (default: uncertainty)",
+        show_default=False,
+    ),
+]
+LearningRateOption = Annotated[
+    float | None,
+    typer.Option(
+        help="At its highest. (default: 0.01 to train, 0.0002 to fine-tune)", show_default=False
+    ),
+]
+BatchSizeOption = Annotated[
+    int | None,
+    typer.Option(help="Patches per step, over all devices together.", show_default=False),
+]
+TrainingSettingsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Any other setting of the training, e.g. patch_size=192. May be repeated.",
         show_default=False,
     ),
 ]

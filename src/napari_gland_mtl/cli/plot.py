@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -11,7 +11,7 @@ from ..errors import InvalidInputError
 from .options import OverwriteOption, given
 
 if TYPE_CHECKING:
-    from ..plots import FigureOptions, RunHistory
+    from ..plots import FigureOptions, FigureTheme, RunHistory
 
 
 def plot(
@@ -53,6 +53,32 @@ def plot(
             show_default=False,
         ),
     ] = None,
+    images: Annotated[
+        bool,
+        typer.Option(
+            "--images",
+            help="The training images of one run instead, the most uncertain first: see which "
+            "annotations need another look.",
+        ),
+    ] = False,
+    losses: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,…",
+            help="With --images: which losses are compared. (default: all)",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=50,
+            help="With --images: how many images the figure shows. (default: 10)",
+            show_default=False,
+        ),
+    ] = None,
     dark: Annotated[bool, typer.Option("--dark", help="For a dark page.")] = False,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -62,6 +88,14 @@ def plot(
     """
     from ..plots import DARK, LIGHT, FigureOptions, in_words, write_csv, write_figure
 
+    theme = DARK if dark else LIGHT
+    if images:
+        curves = given(x=x, smoothing=smoothing, log=log or None, panels=panels)
+        _refuse(curves, "draws curves over steps; leave it out with --images")
+        chosen = given(losses=losses and _names(losses), top=top)
+        _plot_images(runs, output, chosen, theme, overwrite)
+        return
+    _refuse(given(losses=losses, top=top), "is about images; give --images as well")
     options = FigureOptions(
         **given(smoothing=smoothing, panels=panels and _names(panels)),
         log_scale=log,
@@ -72,9 +106,36 @@ def plot(
     if output.suffix.lower() == ".csv":
         write_csv(found, output, options, overwrite)
     else:
-        write_figure(found, output, options, DARK if dark else LIGHT, overwrite)
+        write_figure(found, output, options, theme, overwrite)
     for run in found:
         typer.echo(f"{run.name}: {in_words(run)}")
+    typer.echo(f"written: {output}")
+
+
+def _refuse(options: dict[str, Any], why: str) -> None:
+    for name in options:
+        raise InvalidInputError(f"--{name} {why}.")
+
+
+def _plot_images(
+    runs: list[str],
+    output: Path,
+    chosen: dict[str, Any],
+    theme: FigureTheme,
+    overwrite: bool,
+) -> None:
+    """The images of one training, as the dock “Loss weights” lists them."""
+    from ..plots import images_in_words, ranking_of, write_images
+    from ..plots.image_figure import TOP
+
+    if len(runs) != 1:
+        raise InvalidInputError("--images draws the images of one training. Name one RUN.")
+    run = _run(runs[0], with_images=True)
+    write_images(run, output, **chosen, theme=theme, overwrite=overwrite)
+    ranking = ranking_of(run, chosen.get("losses", ()))
+    typer.echo(f"{run.name}: {images_in_words(run, ranking)}")
+    for place, name in enumerate(ranking.names[: chosen.get("top", TOP)]):
+        typer.echo(f"  {name}: {ranking.words(place)}")
     typer.echo(f"written: {output}")
 
 
@@ -82,7 +143,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _run(name: str) -> RunHistory:
+def _run(name: str, with_images: bool = False) -> RunHistory:
     """The history of a run folder, or of a training in the folder of runs."""
     from ..jobs.runs import runs_folder
     from ..plots import RunHistory
@@ -95,7 +156,7 @@ def _run(name: str) -> RunHistory:
             f"{name} does not exist, and no training in {runs_folder()} is called so. Name the "
             "run folder that 'gland-mtl train -o' or Fine-tune wrote."
         )
-    return RunHistory(path).read()
+    return RunHistory(path, with_images=with_images).read()
 
 
 def _check_drawable(runs: list[RunHistory], options: FigureOptions) -> None:

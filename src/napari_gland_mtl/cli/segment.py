@@ -17,13 +17,22 @@ from typer.core import TyperCommand
 from ..errors import GlandMTLError, InvalidInputError
 from .errors import report
 from .inputs import Box, check_names, expand, join_regions, make_writable, parse_regions
-from .options import DeviceOption, ModelOption, MppOption, OverwriteOption, given
+from .options import (
+    DeviceOption,
+    DropoutSamplesOption,
+    ModelOption,
+    MppOption,
+    OverwriteOption,
+    QuarterTurnsOption,
+    given,
+)
 from .progress import progress_bars, stop_on_interrupt
 from .run import Outcome, Run, finish
 from .segment_fields import segment_fields
 from .segment_slides import areas_from, segment_slides
 
 if TYPE_CHECKING:
+    from ..checkpoint import Model
     from ..jobs.segment_batch import AreasOf
     from ..jobs.segment_config import SegmentConfig, SlideConfig
 
@@ -77,6 +86,8 @@ def segment(
             show_default="flips",
         ),
     ] = None,
+    quarter_turns: QuarterTurnsOption = None,
+    dropout_samples: DropoutSamplesOption = None,
     region: Annotated[
         list[str] | None,
         typer.Option(
@@ -146,6 +157,8 @@ def segment(
             tile_size=tile_size,
             batch_size=batch_size,
             flips=flips,
+            quarter_turns=quarter_turns,
+            dropout_samples=dropout_samples,
         ),
         slides_only=given(engine=engine, precision=precision, keep_probabilities=keep_probabilities)
         | _tissue(tissue, tissue_threshold),
@@ -160,6 +173,7 @@ def segment(
     from ..checkpoint import load_model
 
     loaded = load_model(config.model)
+    _check_dropout(loaded, config)
     fields, slides, failed = _sorted(paths, as_slides, mpp, context.obj["debug"])
     parts = chosen.areas_of(fields, slides)
     slide_config = chosen.slide_config() if slides else None
@@ -172,6 +186,13 @@ def segment(
         if slide_config is not None:
             outcome += segment_slides(slides, run, slide_config, parts, scheduler)
     finish(outcome)
+
+
+def _check_dropout(model: Model, config: SegmentConfig) -> None:
+    """Refuse once, before any image is opened, what no image could be segmented with."""
+    from ..inference.dropout import check_dropout
+
+    check_dropout(model.network, config.dropout_samples, getattr(config, "engine", "auto"))
 
 
 def _tissue(wanted: bool | None, threshold: float | None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..jobs.segment_config import SegmentConfig
     from ..slides import Slide
 
-_DECISIVE = ("flips", "decoding")
+_DECISIVE = ("flips", "quarter_turns", "dropout_samples", "decoding")
 """Settings that change the labels; the others change what they cost."""
 
 
@@ -110,17 +110,18 @@ class _Fields:
     def _check_same(self, slide: Slide, store: Path) -> None:
         """Refuse to take the result of other settings for one of these."""
         from ..export.ome_zarr import ATTRIBUTE, is_segmentation
-        from ..export.slide_state import read_attributes
+        from ..jobs.segment_config import LATER_SETTINGS
+        from ..storage.zarr_group import read_group
 
         if not store.exists():
             return
         before: dict[str, Any] = {}
         if is_segmentation(store):
-            before = read_attributes(store)[ATTRIBUTE].get("provenance", {})
+            before = read_group(store)[ATTRIBUTE].get("provenance", {})
         settings = before.get("settings", {})
         config = self.config.model_dump(mode="json")
         then = [before.get("model_sha256"), before.get("region")]
-        then += [settings.get(name) for name in _DECISIVE]
+        then += [settings.get(name, LATER_SETTINGS.get(name)) for name in _DECISIVE]
         now = [self.run.model.sha256, self._area(slide), *(config[name] for name in _DECISIVE)]
         if then != now:
             raise InvalidInputError(

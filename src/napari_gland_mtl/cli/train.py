@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,13 +13,16 @@ from rich.progress import Progress
 
 from ..errors import InvalidInputError
 from .options import (
+    BatchSizeOption,
     DeviceOption,
     EpochsOption,
+    LearningRateOption,
     LossesOption,
     MasksOption,
     MppOption,
     ResumeTrainingOption,
     TrainingSeedOption,
+    TrainingSettingsOption,
     WeightingOption,
     given,
 )
@@ -81,25 +85,12 @@ def train(
         int | None,
         typer.Option(help="How many GPUs to train on together. (default: 1)", show_default=False),
     ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(help="Patches per step, over all devices together.", show_default=False),
-    ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="At its highest. (default: 0.01)", show_default=False)
-    ] = None,
+    batch_size: BatchSizeOption = None,
+    learning_rate: LearningRateOption = None,
     optimiser: Annotated[
         str | None, typer.Option(metavar="sgd|adamw", help="(default: sgd)", show_default=False)
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="Any other setting of a training, e.g. patch_size=192. May be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    settings: TrainingSettingsOption = None,
     name: Annotated[
         str | None, typer.Option(help="Of the model. (default: the run folder's)")
     ] = None,
@@ -226,8 +217,9 @@ def epoch_line(event: EpochFinished) -> str:
 
 
 def in_numbers(values: dict[str, float]) -> str:
-    """Losses or measures in one line."""
-    return " ".join(f"{name} {value:.3f}" for name, value in values.items())
+    """Losses or measures in one line, of those that are known."""
+    known = {name: value for name, value in values.items() if not math.isnan(value)}
+    return " ".join(f"{name} {value:.3f}" for name, value in known.items())
 
 
 def end_line(event: TrainingFinished) -> str:

@@ -6,12 +6,13 @@ result is a sequence of samples that are read one at a time, and says in words w
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import DatasetError
 from ..regions import GLAND_REGIONS, RegionHierarchy
 from .annotated import PARTS, Chosen, annotation_of, find_projects, open_annotated
-from .dataset import UNKNOWN_CLASS, Dataset, Record, Sample, split_dataset
+from .dataset import UNKNOWN_CLASS, Dataset, Origin, Record, Sample, split_dataset
 from .folder import open_folder
 from .folder_layout import EXPECTED, existing_folder, is_image_folder
 from .glas import is_glas, open_glas
@@ -82,6 +83,17 @@ def open_dataset(
     napari_gland_mtl.errors.DatasetError: There is no folder no such folder. Check its name.
     """
     folder = existing_folder(path)
+    found = _opened(folder, mpp, split, masks, hierarchy)
+    return replace(found, origin=Origin(str(folder.absolute()), mpp, split, masks))
+
+
+def _opened(
+    folder: Path,
+    mpp: float | None,
+    split: str | None,
+    masks: MaskOption,
+    hierarchy: RegionHierarchy,
+) -> Dataset:
     if is_glas(folder):
         return open_glas(folder, split, mpp)
     projects = find_projects(folder)

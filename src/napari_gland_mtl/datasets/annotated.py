@@ -159,6 +159,7 @@ def _record(
         mpp=info.mpp,
         read=partial(_read, project.path, stored.key),
         part=info.part,
+        area=(project.path, stored.key),
     )
 
 

@@ -179,5 +179,8 @@ def augment(
         noise = torch.randn((count, *moved.shape[1:]), generator=generator)[share].to(device)
         moved = moved + config.noise * torch.rand(1, generator=generator).to(device) * noise
     return PatchBatch(
-        moved.clamp(0, 1), marked.squeeze(1).round().to(torch.uint8), batch.classes.to(device)
+        moved.clamp(0, 1),
+        marked.squeeze(1).round().to(torch.uint8),
+        batch.classes.to(device),
+        batch.samples,
     )

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import overload
 
 import numpy as np
@@ -58,6 +59,7 @@ class Record:
 
     `read` gives the sample's image, regions and instances as in :class:`Sample`. Whoever
     annotated it may have put it to a `part` of a fine-tuning: "training" or "validation".
+    Of an annotated area, `area` is its project and key.
     """
 
     name: str
@@ -66,6 +68,17 @@ class Record:
     mpp: float
     read: Callable[[], Annotation]
     part: str = "auto"
+    area: tuple[Path, str] | None = None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How a data set was opened: the arguments of `open_dataset`, to open it again."""
+
+    path: str
+    mpp: float | None = None
+    split: str | None = None
+    masks: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -81,12 +94,15 @@ class Dataset(Sequence[Sample]):
         What was found, in one sentence for the user (kind of masks, counts).
     licence : str
         What the data, and weights trained on them, may be used for; empty where unknown.
+    origin : Origin or None
+        How it was opened; None where it was put together otherwise.
     """
 
     records: tuple[Record, ...]
     classes: tuple[str, ...]
     description: str = ""
     licence: str = ""
+    origin: Origin | None = None
 
     def __len__(self) -> int:
         return len(self.records)

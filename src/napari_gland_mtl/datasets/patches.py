@@ -36,11 +36,19 @@ class PatchBatch:
         Region codes, 0 not annotated.
     classes : Tensor of int64, (N,)
         -1 where unknown.
+    samples : Tensor of int64, (N,), or None
+        Which image of the `PatchSource` each patch is of.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
     classes: torch.Tensor
+    samples: torch.Tensor | None = None
+
+    def part(self, rows: slice) -> PatchBatch:
+        """Some of the patches."""
+        samples = None if self.samples is None else self.samples[rows]
+        return PatchBatch(self.images[rows], self.labels[rows], self.classes[rows], samples)
 
 
 def mirrored(start: int, length: int, size: int) -> npt.NDArray[np.intp]:
@@ -94,6 +102,7 @@ class PatchSource:
         self.images: list[npt.NDArray[np.uint8]] = []
         self.labels: list[npt.NDArray[np.uint8]] = []
         self.classes: list[int] = []
+        self.names: list[str] = []
         self.places: list[PatchPlaces] = []
         self.skipped: list[str] = []
         self._chances = self._added(samples)
@@ -137,7 +146,13 @@ class PatchSource:
         self.labels.append(labels)
         self.places.append(places)
         self.classes.append(sample.class_index)
+        self.names.append(sample.name)
         return True
+
+    @property
+    def own_names(self) -> list[str]:
+        """Names of all images but those of the replay, in the order of `PatchBatch.samples`."""
+        return self.names[: self._own]
 
     @property
     def annotated_px(self) -> int:
@@ -169,7 +184,10 @@ class PatchSource:
             labels[slot] = self.labels[index][rows[:, None], columns]
         classes = torch.tensor([self.classes[index] for index in chosen])
         return PatchBatch(
-            torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels), classes
+            torch.from_numpy(images).permute(0, 3, 1, 2),
+            torch.from_numpy(labels),
+            classes,
+            torch.from_numpy(chosen.astype(np.int64)),
         )
 
     @property

@@ -72,6 +72,12 @@ def _means(block: Array, factors: Sequence[int]) -> Iterator[Array]:
         yield ((total + count // 2) // count).astype(block.dtype)
 
 
+def _means_of_plane(block: Array, factors: Sequence[int]) -> Iterator[Array]:
+    """As `_means`, for a block without channels."""
+    for level in _means(block[:, :, np.newaxis], factors):
+        yield level[:, :, 0]
+
+
 def _means_of_known(block: Array, factors: Sequence[int]) -> Iterator[Array]:
     """Means over the pixels of each square that are not NaN; NaN where all are."""
     yield block
@@ -158,6 +164,8 @@ def _counts(size: int, factor: int) -> npt.NDArray[np.uint32]:
 _LABELS = "majority that keeps thin structures"
 MEAN = Downsampling("mean", _means)
 """For images of whole numbers, (Y, X, C)."""
+MEAN_OF_PLANE = Downsampling("mean", _means_of_plane)
+"""For maps of whole numbers, (Y, X)."""
 MEAN_OF_KNOWN = Downsampling("mean of known pixels", _means_of_known)
 """For maps of real numbers, (Y, X), that are NaN where nothing is known."""
 INSTANCES = Downsampling(_LABELS, partial(_label_levels, _instance_of_four))

@@ -1,4 +1,4 @@
-"""Label layers of a segmentation as napari's layer data, without napari.
+"""Layers of a segmentation as napari's layer data, without napari.
 
 Used where a file becomes layers and layers become a file. A layer's metadata says what it is
 (``role``), which image it belongs to, and all that labels and features cannot hold; the
@@ -19,12 +19,21 @@ from ..regions import RegionHierarchy
 from ..segmentation import GlandTable, Segmentation
 from .ome_zarr import ATTRIBUTE, GLANDS, REGIONS
 from .summary import segmentation_from, summary_of
+from .uncertainty_map import UNCERTAINTY
 
 LayerData = tuple[Any, dict[str, Any], str]
 REGIONS_OPACITY = 0.45
 # Filled, as files have them: the stain and the regions below must show through.
 GLANDS_OPACITY = 0.4
 CLEAR = (0.0, 0.0, 0.0, 0.0)
+UNCERTAINTY_STYLE: dict[str, Any] = {
+    "colormap": "magma",
+    "contrast_limits": (0.0, 1.0),
+    "blending": "additive",  # what is certain, or was not analysed, adds nothing
+    "opacity": 0.6,
+    "visible": False,
+}
+"""Of a layer that shows the uncertainty."""
 _PROBABILITY = "_probability"
 _LAST = ("label", "y_um", "x_um")
 _BACKGROUND_ALPHA = 0.2
@@ -36,19 +45,21 @@ def placement(mpp: float | None) -> dict[str, Any]:
 
 
 def layers_from_segmentation(segmentation: Segmentation, name: str) -> list[LayerData]:
-    """Region and gland labels of a whole image as label layers.
+    """Region and gland labels of a whole image as label layers, its uncertainty as an image.
 
     Parameters
     ----------
     segmentation : Segmentation
     name : str
-        The image's; the layers are called ``"<name> regions"`` and ``"<name> glands"``.
+        The image's; the layers are called ``"<name> regions"``, ``"<name> uncertainty"`` and
+        ``"<name> glands"``.
 
     Returns
     -------
     list of tuple
-        (labels, attributes, ``"labels"``), regions first. The glands' features are the table,
-        with the label values in the column ``index``, where napari looks for them.
+        (labels, attributes, ``"labels"``), regions first; between them, where it is known,
+        (map, attributes, ``"image"``) of the uncertainty, hidden. The glands' features are the
+        table, with the label values in the column ``index``, where napari looks for them.
     """
     summary = summary_of(segmentation)
     style = {"colormap": region_colors(segmentation.hierarchy), "opacity": REGIONS_OPACITY}
@@ -56,10 +67,18 @@ def layers_from_segmentation(segmentation: Segmentation, name: str) -> list[Laye
         "features": gland_features(segmentation.table),
         "opacity": GLANDS_OPACITY,
     }
+    uncertainty = segmentation.uncertainty
     return [
         _layer(REGIONS, segmentation.regions, name, summary, style),
+        *([] if uncertainty is None else [_uncertainty_layer(uncertainty, name, summary)]),
         _layer(GLANDS, segmentation.glands, name, summary, gland_style),
     ]
+
+
+def is_uncertainty(attributes: Mapping[str, Any]) -> bool:
+    """Whether a layer is the uncertainty of a segmentation."""
+    record = (attributes.get("metadata") or {}).get(ATTRIBUTE)
+    return isinstance(record, Mapping) and record.get("role") == UNCERTAINTY
 
 
 def segmentation_from_layers(layers: Sequence[LayerData]) -> Segmentation:
@@ -72,7 +91,8 @@ def segmentation_from_layers(layers: Sequence[LayerData]) -> Segmentation:
     Parameters
     ----------
     layers : sequence of tuple
-        One of each role, in any order; others are ignored.
+        Regions and glands, and the uncertainty if it is to be kept, in any order; others are
+        ignored.
 
     Raises
     ------
@@ -91,7 +111,9 @@ def segmentation_from_layers(layers: Sequence[LayerData]) -> Segmentation:
     summary = dict(record.get("summary", {}))
     if any(was_edited(layer[0], layer[1]) for layer in found.values()):
         summary |= _recounted(summary, regions, glands)
-    return segmentation_from(summary, regions, glands, table)
+    uncertain = [np.asarray(layer[0]) for layer in layers if is_uncertainty(layer[1])]
+    uncertainty = uncertain[0].astype(np.float32, copy=False) if uncertain else None
+    return segmentation_from(summary, regions, glands, table, uncertainty)
 
 
 def role_of(attributes: Mapping[str, Any]) -> str | None:
@@ -180,21 +202,39 @@ def _layer(
     summary: Mapping[str, Any],
     style: Mapping[str, Any],
 ) -> LayerData:
-    record = {
-        "role": role,
-        "image_id": "",
-        "image_name": name,
-        "fingerprint": fingerprint(labels),
-        "window": (0, 0, *labels.shape),
-        "summary": dict(summary),
-    }
+    record = _record(role, labels, name, summary)
     attributes = {
         "name": f"{name} {role}",
-        "metadata": {ATTRIBUTE: record},
+        "metadata": {ATTRIBUTE: {**record, "fingerprint": fingerprint(labels)}},
         **placement(float(summary["mpp"])),
         **style,
     }
     return labels, attributes, "labels"
+
+
+def _uncertainty_layer(
+    uncertainty: npt.NDArray[np.float32], name: str, summary: Mapping[str, Any]
+) -> LayerData:
+    attributes = {
+        "name": f"{name} {UNCERTAINTY}",
+        "metadata": {ATTRIBUTE: _record(UNCERTAINTY, uncertainty, name, summary)},
+        **placement(float(summary["mpp"])),
+        **UNCERTAINTY_STYLE,
+    }
+    return uncertainty, attributes, "image"
+
+
+def _record(
+    role: str, pixels: npt.NDArray[Any], name: str, summary: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a layer's metadata say of it."""
+    return {
+        "role": role,
+        "image_id": "",
+        "image_name": name,
+        "window": (0, 0, *pixels.shape),
+        "summary": dict(summary),
+    }
 
 
 def region_colors(hierarchy: RegionHierarchy) -> dict[int | None, tuple[float, ...]]:

@@ -1,7 +1,8 @@
 """A segmentation with its image as one OME-Zarr (NGFF 0.5), and the way back.
 
 ``NAME.ome.zarr`` holds the image as a pyramid, ``labels/regions`` and ``labels/glands`` beside
-it, all in micrometres: any OME-Zarr viewer shows them in place. Below ``tables/glands`` lies
+it, and ``maps/uncertainty``, all in micrometres: any OME-Zarr viewer shows them in place. Below
+``tables/glands`` lies
 one array per column, and the attribute ``napari_gland_mtl`` says where all of it came from, so
 that `read_segmentation` gives back exactly what was written. The store appears when complete.
 """
@@ -32,6 +33,7 @@ from .store import (
 )
 from .summary import segmentation_from, summary_of
 from .tables import check_table
+from .uncertainty_map import read_uncertainty, write_uncertainty
 
 if TYPE_CHECKING:
     import zarr
@@ -83,6 +85,9 @@ def write_segmentation(
         root.attrs[ATTRIBUTE] = {"format_version": FORMAT_VERSION, **summary}
         _write_image(root, slide, segmentation.mpp)
         _write_labels(root, slide, segmentation, offset)
+        if segmentation.uncertainty is not None:
+            size = (slide.levels[0].height, slide.levels[0].width)
+            write_uncertainty(root, segmentation.uncertainty, segmentation.mpp, size, offset)
         write_table_group(root, segmentation.table)
 
 
@@ -110,7 +115,8 @@ def read_segmentation(path: Path | str) -> Segmentation:
     Returns
     -------
     Segmentation
-        Equal to the one written, types included; labels of the slide's size.
+        Equal to the one written, types included; labels of the slide's size. The uncertainty is
+        rounded to 1/255.
 
     Raises
     ------
@@ -130,11 +136,13 @@ def read_segmentation(path: Path | str) -> Segmentation:
         root = zarr.open_group(path, mode="r")
         attributes: dict[str, Any] = dict(root.attrs)[ATTRIBUTE]  # type: ignore[assignment]
         _check_version(path, attributes.get("format_version"))
+        regions = read_array(root, f"labels/{REGIONS}/0").astype(np.uint8, copy=False)
         return segmentation_from(
             attributes,
-            read_array(root, f"labels/{REGIONS}/0").astype(np.uint8, copy=False),
+            regions,
             read_array(root, f"labels/{GLANDS}/0").astype(np.int32, copy=False),
             read_table(root),
+            read_uncertainty(root, regions),
         )
 
 
@@ -160,6 +168,9 @@ def _check_fit(slide: Slide, segmentation: Segmentation, offset: tuple[int, int]
         )
     if segmentation.glands.shape != segmentation.regions.shape:
         raise InvalidInputError("Region and gland labels must have the same shape.")
+    uncertainty = segmentation.uncertainty
+    if uncertainty is not None and uncertainty.shape != segmentation.regions.shape:
+        raise InvalidInputError("The uncertainty must have the shape of the labels.")
     segmentation.hierarchy.check_labels(segmentation.regions)
     check_table(segmentation.table)
 

@@ -27,6 +27,7 @@ from .downsampling import INSTANCES, MEAN, MEAN_OF_KNOWN, Downsampling, region_l
 from .ome_zarr import GLANDS, REGIONS
 from .pyramid import PyramidWriter, blocks
 from .slide_layout import StoreLayout, Window, check_window
+from .uncertainty_map import FOLDER, UNCERTAINTY
 
 if TYPE_CHECKING:
     import zarr
@@ -58,10 +59,13 @@ class SlideImages:
     regions, glands : PyramidWriter
     maps : dict of str to PyramidWriter
         For each class but the first.
+    uncertainty : PyramidWriter or None
+        None in a store of an earlier version; see `add_uncertainty`.
     """
 
     def __init__(self, root: zarr.Group, layout: StoreLayout, create: bool = False) -> None:
         self._root = root
+        self._layout = layout
 
         def pyramid(
             folder: str, size: tuple[int, int], dtype: str, method: Downsampling, fill: float = 0
@@ -78,6 +82,31 @@ class SlideImages:
             name: pyramid(folder, layout.coarse_shape, "float32", MEAN_OF_KNOWN, np.nan)
             for name, folder in map_folders(layout.classes).items()
         }
+        self.uncertainty: PyramidWriter | None = None
+        if create:
+            self.add_uncertainty()
+        elif FOLDER in root:
+            self.uncertainty = self._uncertainty(root[FOLDER], create=False)
+
+    def add_uncertainty(self) -> None:
+        """Make the map of uncertainty, unless it is there."""
+        if self.uncertainty is None:
+            group = self._root.create_group(FOLDER)
+            self.uncertainty = self._uncertainty(group, create=True)
+            _describe_map(self._root, FOLDER, UNCERTAINTY, self.uncertainty, self._layout)
+
+    def _uncertainty(self, group: Any, create: bool) -> PyramidWriter:
+        """It is written with the labels: a block of them gives a few cells."""
+        layout = self._layout
+        return PyramidWriter(
+            group,
+            *layout.coarse_shape,
+            "float32",
+            MEAN_OF_KNOWN,
+            block=BLOCK // layout.stride,
+            fill=np.nan,
+            create=create,
+        )
 
     def levels(self, folder: str = "") -> list[Any]:
         """The arrays of an image, level 0 first; LookupError if there is none."""
@@ -140,7 +169,8 @@ def map_folders(classes: tuple[str, ...]) -> dict[str, str]:
     folders = {}
     for index, name in enumerate(classes):
         safe = _UNSAFE.sub("_", name)
-        folders[name] = f"{MAPS}/{name}" if safe == name else f"{MAPS}/{index}_{safe}"
+        free = safe == name and name != UNCERTAINTY
+        folders[name] = f"{MAPS}/{name}" if free else f"{MAPS}/{index}_{safe}"
     return dict(list(folders.items())[1:])
 
 

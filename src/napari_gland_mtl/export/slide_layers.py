@@ -19,6 +19,7 @@ from .layers import (
     CLEAR,
     GLANDS_OPACITY,
     REGIONS_OPACITY,
+    UNCERTAINTY_STYLE,
     LayerData,
     gland_features,
     region_colors,
@@ -27,10 +28,19 @@ from .ome_zarr import ATTRIBUTE, GLANDS, REGIONS
 from .pyramid import level_factors
 from .slide_images import TISSUE
 from .slide_store import SlideStore, StoreLayout
+from .uncertainty_map import UNCERTAINTY
 
 SLIDE_REGIONS, SLIDE_GLANDS = "slide regions", "slide glands"
 HEAT_MAP, TISSUE_MASK, OVERVIEW = "heat map", "tissue", "slide overview"
-SLIDE_ROLES = (SLIDE_REGIONS, SLIDE_GLANDS, HEAT_MAP, TISSUE_MASK, OVERVIEW)
+SLIDE_UNCERTAINTY = "slide uncertainty"
+SLIDE_ROLES = (
+    SLIDE_REGIONS,
+    SLIDE_GLANDS,
+    HEAT_MAP,
+    SLIDE_UNCERTAINTY,
+    TISSUE_MASK,
+    OVERVIEW,
+)
 _VIEW_CHUNK = 1024
 _KEPT_STEP = 8
 _TISSUE_OPACITY = 0.3
@@ -50,7 +60,8 @@ def layers_from_store(path: Path | str, overview: bool = False) -> list[LayerDat
     -------
     list of tuple
         (levels, attributes, kind): the overview, tissue (hidden), the map of each class but the
-        first (hidden), regions, glands. The role in the metadata is one of `SLIDE_ROLES`; a map
+        first (hidden), regions, the uncertainty (hidden; not in stores of earlier versions),
+        glands. The role in the metadata is one of `SLIDE_ROLES`; a map
         has its class there, too. Levels are lazy arrays that read the store at every draw.
 
     Raises
@@ -61,7 +72,7 @@ def layers_from_store(path: Path | str, overview: bool = False) -> list[LayerDat
     store = SlideStore.open(path)
     maker = _LayerMaker(store)
     layers = [maker.overview()] if overview else []
-    layers += [maker.tissue(), *maker.maps(), maker.regions(), maker.glands()]
+    layers += [maker.tissue(), *maker.maps(), maker.regions(), maker.uncertainty(), maker.glands()]
     return [layer for layer in layers if layer is not None]
 
 
@@ -124,6 +135,19 @@ class _LayerMaker:
             )
             for name, levels in self._store.maps().items()
         ]
+
+    def uncertainty(self) -> LayerData | None:
+        found = self._store.uncertainty()
+        if found is None:
+            return None
+        return self._layer(
+            SLIDE_UNCERTAINTY,
+            f"{self._name} {UNCERTAINTY}",
+            _growing_levels(found),
+            self._layout.mpp * self._layout.stride,
+            "image",
+            UNCERTAINTY_STYLE,
+        )
 
     def regions(self) -> LayerData:
         style = {"colormap": region_colors(self._layout.hierarchy), "opacity": REGIONS_OPACITY}

@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInputError, UnreadableImageError
-from ..storage.atomic import new_file
+from ..storage.zarr_group import read_group, write_group
 from .ome_zarr import ATTRIBUTE
 
 SLIDE_FORMAT_VERSION = 1
 KIND = "slide"
-_FILE = "zarr.json"
 
 
 def is_slide_store(path: Path | str) -> bool:
     """Whether `path` is the result of a whole slide, complete or not. Reads one small file."""
     try:
-        return bool(_load(Path(path))["attributes"][ATTRIBUTE]["kind"] == KIND)
+        return bool(read_group(Path(path))[ATTRIBUTE]["kind"] == KIND)
     except (OSError, ValueError, LookupError, TypeError):
         return False
 
@@ -37,7 +36,7 @@ def read_state(path: Path) -> dict[str, Any]:
         If there is none, or a newer version of this program wrote it.
     """
     try:
-        state: dict[str, Any] = _load(path)["attributes"][ATTRIBUTE]
+        state: dict[str, Any] = read_group(path)[ATTRIBUTE]
         kind, version = state["kind"], state["format_version"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UnreadableImageError(_no_result(path)) from error
@@ -51,18 +50,6 @@ def read_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def write_attributes(folder: Path, attributes: Mapping[str, Any]) -> None:
-    """Give a group other attributes; the group is made if it does not exist.
-
-    Raises
-    ------
-    OutputNotWritableError
-    """
-    group = {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
-    with new_file(folder / _FILE, overwrite=True) as partial:
-        partial.write_text(json.dumps(group, allow_nan=False), "utf-8")
-
-
 def update_state(path: Path, **changes: Any) -> None:
     """Change entries of the attribute of a slide's store.
 
@@ -72,14 +59,8 @@ def update_state(path: Path, **changes: Any) -> None:
     UnreadableImageError
         If it is none any more.
     """
-    attributes = {**_load(path)["attributes"], ATTRIBUTE: {**read_state(path), **changes}}
-    write_attributes(path, attributes)
-
-
-def read_attributes(folder: Path) -> dict[str, Any]:
-    """The attributes of a group; OSError, ValueError or LookupError if it has none."""
-    attributes: dict[str, Any] = _load(folder)["attributes"]
-    return attributes
+    attributes = {**read_group(path), ATTRIBUTE: {**read_state(path), **changes}}
+    write_group(path, attributes)
 
 
 def check_json(record: Mapping[str, Any], what: str) -> dict[str, Any]:
@@ -91,11 +72,6 @@ def check_json(record: Mapping[str, Any], what: str) -> dict[str, Any]:
             f"The {what} of a slide must consist of plain numbers and text: {error}."
         ) from error
     return copy
-
-
-def _load(folder: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((folder / _FILE).read_text("utf-8"))
-    return loaded
 
 
 def _no_result(path: Path) -> str:

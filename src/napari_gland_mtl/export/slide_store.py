@@ -293,6 +293,7 @@ class SlideStore:
             for level in range(len(self._images.glands.factors)):
                 shutil.rmtree(self.path / "labels" / GLANDS / str(level) / "c", ignore_errors=True)
             self._images.glands.clear_buffers()
+            self._images.add_uncertainty()
             patiently(self._table.reset)
 
     def write_regions(self, window: Window, codes: npt.NDArray[np.uint8]) -> None:
@@ -342,6 +343,23 @@ class SlideStore:
             )
         for writer, values in zip(self._images.maps.values(), maps[1:], strict=True):
             self._write(writer, window, values)
+
+    def write_uncertainty(self, window: Window, uncertainty: npt.NDArray[np.float32]) -> None:
+        """Write a part of the map of uncertainty.
+
+        Parameters
+        ----------
+        window : tuple of int
+            In px of the labels: a block, as for `write_block`.
+        uncertainty : ndarray of float32, (ceil(h / stride), ceil(w / stride))
+            0 .. 1, one value per cell; NaN for not analysed.
+        """
+        stride, writer = self.layout.stride, self._images.uncertainty
+        if writer is None:
+            raise InvalidInputError(f"{self.path} has no map of uncertainty; start the labels.")
+        y0, x0, y1, x1 = self.layout.clipped(window)
+        cells = y0 // stride, x0 // stride, -(-y1 // stride), -(-x1 // stride)
+        self._write(writer, cells, uncertainty)
 
     # ------------------------------------------------------------------ the end
 
@@ -404,6 +422,11 @@ class SlideStore:
     def maps(self) -> dict[str, list[Any]]:
         """The levels of the map of each class but the first, as zarr arrays (y, x)."""
         return {name: list(writer.arrays) for name, writer in self._images.maps.items()}
+
+    def uncertainty(self) -> list[Any] | None:
+        """The levels of the map of uncertainty as zarr arrays (y, x); None in earlier stores."""
+        writer = self._images.uncertainty
+        return None if writer is None else list(writer.arrays)
 
     def overview(self) -> tuple[list[Any], float] | None:
         """Levels of the slide in small as zarr arrays (c, y, x), and its level-0 px per px."""

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from ..errors import InvalidInputError
 from ..storage.disk_errors import writing
+from ..storage.zarr_group import read_group, write_group
 from .slide_layout import StoreLayout, Window
-from .slide_state import read_attributes, write_attributes
 from .tile_array import Place, TileArray, create_tile_array
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class SlideTiles:
         """Note why there is nothing for a tile."""
         folder = self._failure(self._checked(core))
         with writing(self._path):
-            write_attributes(folder, {"reason": reason})
+            write_group(folder, {"reason": reason})
 
     def failed(self) -> dict[Corner, str]:
         """Reason of each tile that failed and was not stored since."""
@@ -97,7 +97,7 @@ class SlideTiles:
             if match is None:
                 continue
             with suppress(OSError, ValueError, LookupError):  # being written at this moment
-                found[int(match[1]), int(match[2])] = str(read_attributes(folder)["reason"])
+                found[int(match[1]), int(match[2])] = str(read_group(folder)["reason"])
         return dict(sorted(found.items()))
 
     def done(self) -> set[Corner]:

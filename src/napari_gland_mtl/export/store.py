@@ -65,7 +65,7 @@ def write_label_image(
     height, width = labels.shape if size is None else size
     writer = PyramidWriter(group, height, width, labels.dtype, method)
     for y, x, rows, columns in blocks(height, width):
-        block = _cut(labels, y - offset[0], x - offset[1], rows, columns)
+        block = cut(labels, y - offset[0], x - offset[1], rows, columns)
         if block.any():
             writer.write(y, x, block)
     name = group.basename or "labels"
@@ -111,7 +111,7 @@ def read_table(root: zarr.Group) -> GlandTable:
     return {name: read_array(group, name).astype(dtype) for name, dtype in columns.items()}
 
 
-def _cut(labels: npt.NDArray[Any], y: int, x: int, height: int, width: int) -> npt.NDArray[Any]:
+def cut(labels: npt.NDArray[Any], y: int, x: int, height: int, width: int) -> npt.NDArray[Any]:
     """A window of `labels` that may reach beyond it, with 0 there."""
     block = np.zeros((height, width), labels.dtype)
     y0, x0 = max(y, 0), max(x, 0)

@@ -56,6 +56,7 @@ def segmentation_from(
     regions: npt.NDArray[np.uint8],
     glands: npt.NDArray[np.int32],
     table: GlandTable,
+    uncertainty: npt.NDArray[np.float32] | None = None,
 ) -> Segmentation:
     """The inverse of `summary_of`.
 
@@ -77,6 +78,7 @@ def segmentation_from(
             violations=TopologyViolations(**summary["violations"]),
             provenance=dict(summary["provenance"]),
             complete=bool(summary["complete"]),
+            uncertainty=uncertainty,
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InvalidInputError(
@@ -87,5 +89,10 @@ def segmentation_from(
         raise InvalidInputError(
             f"The regions have shape {regions.shape} and the glands {glands.shape}: they are not "
             "of the same run."
+        )
+    if uncertainty is not None and uncertainty.shape != regions.shape:
+        raise InvalidInputError(
+            f"The uncertainty has shape {uncertainty.shape} and the regions {regions.shape}: they "
+            "are not of the same run."
         )
     return segmentation

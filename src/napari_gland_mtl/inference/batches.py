@@ -31,7 +31,7 @@ class PredictedTile:
         float32 from :meth:`Predictor.predict`. From :meth:`Predictor.stream` uint8,
         ``round(255 p)``, of which at least one is not 0 in any pixel.
     class_map : ndarray of float32, (K, h / stride, w / stride)
-        Class activations of `tile.core`.
+        Class activations of `tile.core`, divided by the model's temperature.
     """
 
     tile: Tile
@@ -57,9 +57,16 @@ def first_windows(
 
 
 def cut_cores(
-    group: Iterable[ReadTile | FailedTile], answer: Answer | None, stride: int
+    group: Iterable[ReadTile | FailedTile],
+    answer: Answer | None,
+    stride: int,
+    class_temperature: float = 1.0,
 ) -> Iterator[PredictedTile | FailedTile]:
-    """Cut the cores out of the answer to a batch; copies, as its memory is used again."""
+    """Cut the cores out of the answer to a batch; copies, as its memory is used again.
+
+    Here alone the class activations are divided by the model's temperature: whatever is made
+    of them, of a field, a slide or a gland, is calibrated alike.
+    """
     number = 0
     for item in group:
         if isinstance(item, FailedTile):
@@ -67,9 +74,10 @@ def cut_cores(
         elif answer is not None:
             core = item.tile.core_in_window
             coarse = core.coarsened(stride)
+            class_map = answer.class_map[(number, ..., *coarse.slices)].copy()
+            if class_temperature != 1:
+                class_map /= np.float32(class_temperature)
             yield PredictedTile(
-                item.tile,
-                answer.probabilities[(number, ..., *core.slices)].copy(),
-                answer.class_map[(number, ..., *coarse.slices)].copy(),
+                item.tile, answer.probabilities[(number, ..., *core.slices)].copy(), class_map
             )
             number += 1

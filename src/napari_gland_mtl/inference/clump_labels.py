@@ -22,6 +22,7 @@ from .repair import outside_code, withdraw_contents
 from .separation import drop_small, separate_glands
 from .slide_probabilities import Planes, ProbabilitySource, Recipe, read_planes
 from .tiling import Window
+from .uncertainty import entropy, rim_px
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -135,6 +136,7 @@ def finish_labels(
     class_map = None
     if recipe.classes:
         class_map = source.class_map(window.aligned(recipe.stride).coarsened(recipe.stride))
+    uncertainty, corner = _uncertainty_around(source, window, recipe)
     table = measure_glands(
         regions,
         glands,
@@ -144,6 +146,8 @@ def finish_labels(
         recipe.classes,
         recipe.stride,
         (window.y0, window.x0),
+        uncertainty,
+        corner,
     )
     cut = np.zeros(number, dtype=bool)
     if is_cut is not None:
@@ -159,6 +163,19 @@ def finish_labels(
         _violations(regions, glands, recipe),
         int(cut.sum()),
     )
+
+
+def _uncertainty_around(
+    source: ProbabilitySource, window: Window, recipe: Recipe
+) -> tuple[npt.NDArray[np.float32], tuple[int, int]]:
+    """Uncertainty of a window and of the rim around it, and where the window begins in it.
+
+    A gland's rim may reach beyond the window; what it holds must not depend on that.
+    """
+    rim = rim_px(recipe.mpp)
+    y0, x0, y1, x1 = window
+    wider = Window(y0 - rim, x0 - rim, y1 + rim, x1 + rim).clipped(*source.shape)
+    return entropy(source.read(wider)), (y0 - wider.y0, x0 - wider.x0)
 
 
 def _violations(regions: Regions, glands: Instances, recipe: Recipe) -> TopologyViolations:

@@ -56,6 +56,9 @@ class Engine(Protocol):
 
     precision: str
 
+    def thin(self, sample: int | None) -> None:
+        """Switch dropout on, as the thinned network of a number, or off (None)."""
+
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Compute uint8 RGB (N, H, W, 3) on the device; sides are multiples of the stride.
 
@@ -78,11 +81,14 @@ class EngineChoice:
         With ``auto``, the fastest that is as good.
     compiled : bool
         Let ``torch.compile`` fuse the network; needs a compiler and a minute.
+    dropout : bool
+        Dropout will be switched on: only PyTorch has it.
     """
 
     engine: EngineName = "auto"
     precision: PrecisionName = "auto"
     compiled: bool = False
+    dropout: bool = False
 
 
 def check_choice(choice: EngineChoice, device: torch.device) -> None:
@@ -168,8 +174,8 @@ def build_engine(
     """
     if device.type != "cpu":
         precision = default_precision(device) if choice.precision == "auto" else choice.precision
-        return TorchEngine(network, device, precision, choice.compiled)
-    name = choose_engine(choice.engine, device, pixels)
+        return TorchEngine(network, device, precision, choice.compiled, choice.dropout)
+    name = "torch" if choice.dropout else choose_engine(choice.engine, device, pixels)
     piece = torch.from_numpy(sample[:PROBE_SIDE, :PROBE_SIDE].copy())[None]
     if name == "openvino":
         try:
@@ -178,7 +184,7 @@ def build_engine(
         except InvalidInputError:
             if choice.engine == "openvino":
                 raise
-    plain = TorchEngine(network, compiled=choice.compiled)
+    plain = TorchEngine(network, compiled=choice.compiled, dropout=choice.dropout)
     return _half_if_asked(network, plain, choice, piece)
 
 
@@ -191,7 +197,7 @@ def _half_if_asked(
     half: Engine = (
         OpenVINOEngine(network, "bfloat16")
         if plain.name == "openvino"
-        else TorchEngine(network, precision="bfloat16", compiled=choice.compiled)
+        else TorchEngine(network, "cpu", "bfloat16", choice.compiled, choice.dropout)
     )
     return half if bfloat16_is_as_good(half, plain, piece) else plain
 

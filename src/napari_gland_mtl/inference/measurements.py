@@ -20,6 +20,7 @@ from ..regions import GLAND_REGIONS, NOT_ANNOTATED, RegionHierarchy
 from ..segmentation import GlandTable
 from .distances import outside_distances
 from .shapes import convex_areas, perimeters
+from .uncertainty import COLUMN, gland_uncertainty
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -53,6 +54,8 @@ def measure_glands(
     classes: Sequence[str] = (),
     class_map_stride: float = 16.0,
     origin: tuple[float, float] = (0.0, 0.0),
+    uncertainty: npt.NDArray[np.float32] | None = None,
+    uncertainty_offset: tuple[int, int] = (0, 0),
 ) -> GlandTable:
     """Measure each gland.
 
@@ -74,6 +77,10 @@ def measure_glands(
         Pixels of `glands` per cell of `class_map`, in y and x.
     origin : tuple of float
         (y, x) of the first pixel of `glands` in the image, in pixels.
+    uncertainty : ndarray of float32, (Y, X), optional
+        Of each pixel, 0 .. 1, NaN where it is not known. It may reach beyond the labels.
+    uncertainty_offset : tuple of int
+        (y, x) in `uncertainty` of the first pixel of `glands`.
 
     Returns
     -------
@@ -88,6 +95,8 @@ def measure_glands(
         - ``solidity``: area / area of the convex hull, 0 .. 1
         - ``touches_border``: cut by the image border or the end of the analysed area, so that
           the measures hold for the visible part only
+        - ``uncertainty``: mean over the gland and a rim of 5 um around it, 0 .. 1; only with
+          `uncertainty`
         - ``<class>_probability``: softmax of the mean activation over the gland's pixels;
           only with `class_map`
 
@@ -121,6 +130,8 @@ def measure_glands(
         "solidity": area / convex_areas(runs, number),
         "touches_border": _touches_border(instances, number, regions == NOT_ANNOTATED),
     }
+    if uncertainty is not None:
+        table[COLUMN] = gland_uncertainty(runs, number, uncertainty, mpp, uncertainty_offset)
     if class_map is not None:
         activations = mean_activations(runs, number, class_map, class_map_stride)
         _check_classes(classes, activations.shape[1])

@@ -71,8 +71,7 @@ class OpenVINOEngine:
         self.precision = precision
         self._threads = threads or torch.get_num_threads()
         self._model = _converted(network)
-        self._shape: tuple[int, ...] = ()
-        self._request: Any = None
+        self._requests: dict[tuple[int, ...], Any] = {}
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities and class map of uint8 RGB (N, H, W, 3); valid until the next call."""
@@ -83,16 +82,27 @@ class OpenVINOEngine:
             return torch.cat(probabilities), torch.cat(class_maps)
         self.prepare(tuple(images.shape))
         pixels = images.contiguous().numpy()
-        results = self._request.infer({0: pixels}, share_inputs=True, share_outputs=True)
+        results = self._requests[tuple(images.shape)].infer(
+            {0: pixels}, share_inputs=True, share_outputs=True
+        )
         first, second = results.to_tuple()
         return torch.from_numpy(first), torch.from_numpy(second)
 
+    def thin(self, sample: int | None) -> None:
+        """There is no dropout here: it was left out when the network was taken over."""
+        if sample is not None:
+            raise InvalidInputError(
+                "The engine openvino runs a network without dropout. Choose the engine torch."
+            )
+
     def prepare(self, shape: tuple[int, ...]) -> None:
         """Make ready for windows (1, H, W, 3), which the first of them would do otherwise."""
-        if shape == self._shape:
+        if shape in self._requests:
             return
-        # What computes the size before is given up for it.
-        self._request, self._shape = None, ()
+        # What computes the size before is given up for it, unless that is the same window turned
+        # by a quarter: then both come by turns.
+        turned = (shape[0], shape[2], shape[1], *shape[3:])
+        self._requests = {size: kept for size, kept in self._requests.items() if size == turned}
         settings = {
             "INFERENCE_PRECISION_HINT": TYPES[self.precision],
             "INFERENCE_NUM_THREADS": self._threads,
@@ -105,7 +115,7 @@ class OpenVINOEngine:
 
             self._model.reshape(list(shape))
             compiled = openvino.Core().compile_model(self._model, "CPU", settings)
-            self._request, self._shape = compiled.create_infer_request(), shape
+            self._requests[shape] = compiled.create_infer_request()
 
 
 def _converted(network: GlandNetwork) -> Any:

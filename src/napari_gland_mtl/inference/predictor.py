@@ -2,7 +2,7 @@
 
 Each tile comes back as probabilities of the valid region assignments and as the class
 activations on the network's coarsest grid. Memory depends on the tile and the batch; what to
-keep of the results is left to the caller. Flips of the window (test-time augmentation) are
+keep of the results is left to the caller. Views of the window (test-time augmentation) are
 averaged as probabilities, so that what is averaged is a distribution over valid assignments.
 """
 
@@ -19,10 +19,11 @@ import torch
 from ..errors import InvalidInputError
 from ..network import GlandNetwork
 from .batches import Float32Array, PredictedTile, UInt8Array, cut_cores, first_windows, windows_in
+from .dropout import check_dropout
 from .engine import Engine, EngineChoice, EngineName, PrecisionName, build_engine, check_choice
 from .reading import STALL_S, FailedTile, PixelSource, ReadAhead, ReadTile, Waiting, read_window
 from .tiling import Tile, Window, plan_tiles, round_up
-from .transfer import ALL_FLIPS, NO_FLIP, Batch, Conveyor
+from .transfer import Batch, Conveyor, views_of
 
 __all__ = [
     "MIN_SIDE",
@@ -56,6 +57,13 @@ class Predictor:
         Windows per pass. Halved for good whenever the device runs out of memory.
     flips : bool
         Average over the four flips of each window; four times the work.
+    quarter_turns : bool
+        Average over quarter turns too: eight views with flips, four without.
+    dropout_samples : int
+        Passes of each view with dropout on, for networks trained with it; 0 for one without.
+        Each is the network with the same channels dropped in all windows.
+    class_temperature : float
+        The class activations are divided by it; `ModelCard.class_temperature`.
     engine : str
         ``torch``, ``openvino`` (CPU; an extra), or ``auto``: OpenVINO on a CPU if it is
         installed and the work is long enough.
@@ -82,7 +90,8 @@ class Predictor:
     MissingExtraError
         If OpenVINO is asked for and not installed.
     InvalidInputError
-        If the engine or the precision does not exist, or not on that device.
+        If the engine or the precision does not exist, or not on that device, or there is no
+        dropout to sample.
     """
 
     def __init__(
@@ -96,17 +105,23 @@ class Predictor:
         precision: PrecisionName = "auto",
         compiled: bool = False,
         expected_tiles: int | None = None,
+        quarter_turns: bool = False,
+        dropout_samples: int = 0,
+        class_temperature: float = 1.0,
     ) -> None:
         self.device = torch.device(device)
-        self._choice = EngineChoice(engine, precision, compiled)
+        self._choice = EngineChoice(engine, precision, compiled, dropout_samples > 0)
         check_choice(self._choice, self.device)
+        check_dropout(network, dropout_samples, engine)
         self._network = network
         self._built: Engine | None = None
         self._conveyors: dict[bool, Conveyor] = {}
         self._expected_tiles = expected_tiles
         self.tile_size = tile_size
         self.batch_size = batch_size
-        self.flips = ALL_FLIPS if flips else NO_FLIP
+        self.flips = views_of(flips, quarter_turns)
+        self._samples = dropout_samples
+        self._temperature = class_temperature
         self.stride = network.stride
         self.halo = round_up(network.receptive_radius, self.stride)
         self.stage_seconds = {"read": 0.0, "network": 0.0, "other": 0.0}
@@ -223,11 +238,11 @@ class Predictor:
     def _conveyor(self, rounded: bool, count: int, sample: UInt8Array) -> Conveyor:
         """The way to the engine, which is made ready when the first pixels are at hand."""
         if self._built is None:
-            pixels = sample.shape[0] * sample.shape[1] * len(self.flips)
+            pixels = sample.shape[0] * sample.shape[1] * len(self.flips) * max(self._samples, 1)
             pixels *= self._expected_tiles or count
             self._built = build_engine(self._network, self.device, self._choice, pixels, sample)
         if rounded not in self._conveyors:
-            self._conveyors[rounded] = Conveyor(self._built, self.flips, rounded)
+            self._conveyors[rounded] = Conveyor(self._built, self.flips, rounded, self._samples)
         return self._conveyors[rounded]
 
     def _halve_batch(self) -> None:
@@ -329,7 +344,9 @@ class _Run:
             with self._predictor._spent("network"):
                 answer = None if batch is None else batch.wait()
             with self._predictor._spent("other"):
-                results = list(cut_cores(group, answer, self._predictor.stride))
+                results = list(
+                    cut_cores(group, answer, self._predictor.stride, self._predictor._temperature)
+                )
             del batch, answer
             yield from results
 

@@ -31,6 +31,7 @@ from .raw_topology import RawTopology, planes_of
 from .repair import outside_code
 from .slide_probabilities import Planes, ProbabilitySource, Recipe, read_planes
 from .tiling import Window
+from .uncertainty import cell_means, entropy
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -56,12 +57,15 @@ class LabelBlock:
     table : dict of str to ndarray
         Rows of the glands that were numbered since the block before. Over all blocks each gland
         has one row, before or with the first block that shows it.
+    uncertainty : ndarray of float32, (ceil(h / stride), ceil(w / stride))
+        Mean of the cells of the class map, 0 .. 1; NaN where nothing was analysed.
     """
 
     window: Window
     regions: Regions
     glands: Instances
     table: GlandTable
+    uncertainty: npt.NDArray[np.float32]
 
 
 class SlideLabeller:
@@ -284,7 +288,8 @@ class SlideLabeller:
             regions[~recipe.tissue(window) & (glands == 0)] = NOT_ANNOTATED
         table = {name: np.concatenate([t[name] for t in self._tables]) for name in self._tables[0]}
         self._tables = self._tables[:1]
-        return LabelBlock(window, regions, glands, table)
+        uncertainty = cell_means(entropy(planes.probabilities[(..., *inside)]), recipe.stride)
+        return LabelBlock(window, regions, glands, table, uncertainty)
 
     def _merged(self, planes: Planes, painted: Instances) -> tuple[Instances, Regions]:
         """Raw codes outside the glands, and the painted labels in their place."""
@@ -313,7 +318,15 @@ def _empty_table(recipe: Recipe) -> GlandTable:
     """The columns that every table has."""
     nothing = np.zeros((1, 1), dtype=np.uint8)
     class_map = np.zeros((len(recipe.classes), 1, 1)) if recipe.classes else None
-    return measure_glands(nothing, nothing, recipe.mpp, class_map, recipe.hierarchy, recipe.classes)
+    return measure_glands(
+        nothing,
+        nothing,
+        recipe.mpp,
+        class_map,
+        recipe.hierarchy,
+        recipe.classes,
+        uncertainty=np.zeros((1, 1), dtype=np.float32),
+    )
 
 
 def _check(mpp: float, stride: int, block: int, max_window: int) -> None:

@@ -15,6 +15,7 @@ from ..slides.resampling import resample_window, source_window
 from .predictor import Float32Array, PredictedTile
 from .scaled_slide import ScaledSlide
 from .tiling import Tile, Window
+from .uncertainty import entropy
 
 ROWS_AT_ONCE = 512
 """Rows brought to the image's grid at a time, to keep the intermediate arrays small."""
@@ -95,14 +96,29 @@ class Mosaic:
 
         Linear between the network's pixels, zero where nothing was analysed.
         """
+        return self._on_image_grid(self._probabilities)
+
+    def uncertainty(self) -> Float32Array:
+        """Entropy of these probabilities on the image's grid, (Y, X) of the region.
+
+        0 .. 1, linear between the network's pixels, NaN where nothing was analysed.
+        """
+        known = np.nan_to_num(entropy(self._probabilities), copy=False)
+        found: Float32Array = self._on_image_grid(known[None])[0]
+        if not self.complete:
+            found[~self.analysed()] = np.nan
+        return found
+
+    def _on_image_grid(self, layers: Float32Array) -> Float32Array:
+        """Layers on the network's grid, (n, h, w), brought to the image's, (n, Y, X)."""
         region, up = self._region, 1 / self._view.scale
-        result = np.empty((len(self._probabilities), *region.shape), dtype=np.float32)
+        result = np.empty((len(layers), *region.shape), dtype=np.float32)
         x0, x1 = source_window(region.x0, region.x1, self._view.shape[1], up)
         for start in range(region.y0, region.y1, ROWS_AT_ONCE):
             stop = min(start + ROWS_AT_ONCE, region.y1)
             y0, y1 = source_window(start, stop, self._view.shape[0], up)
             source = Window(y0, x0, y1, x1).relative_to(self._extent.y0, self._extent.x0)
-            pixels = np.moveaxis(self._probabilities[(..., *source.slices)], 0, -1)
+            pixels = np.moveaxis(layers[(..., *source.slices)], 0, -1)
             window = (start, region.x0, stop, region.x1)
             rows = resample_window(pixels, up, self._view.shape, window)
             result[:, start - region.y0 : stop - region.y0] = np.moveaxis(

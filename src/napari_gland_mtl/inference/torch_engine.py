@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..losses.region_probabilities import log_assignment_probabilities
 from ..network import GlandNetwork, NetworkOutput
+from .dropout import fix_dropout
 
 HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 """Number types of autocast, by name."""
@@ -69,6 +70,8 @@ class TorchEngine:
     compiled : bool
         Let ``torch.compile`` fuse the network for the sizes that come. Needs a C++ compiler (on
         a GPU Triton) and about a minute for each size.
+    dropout : bool
+        Make the network's dropout ready to be switched on by `thin`.
 
     Attributes
     ----------
@@ -85,10 +88,12 @@ class TorchEngine:
         device: torch.device | str = "cpu",
         precision: str = "float32",
         compiled: bool = False,
+        dropout: bool = False,
     ) -> None:
         self.device = torch.device(device)
         self.precision = precision
         module = AssignmentNetwork(network).to(self.device)
+        self._dropouts = fix_dropout(module) if dropout else []
         # Channels last, as the pixels come, is what makes convolutions fast; on Apple's GPUs
         # it is known for wrong results.
         self._channels_last = self.device.type != "mps"
@@ -97,6 +102,11 @@ class TorchEngine:
         if compiled:
             module.compile(dynamic=False)
         self._module = module
+
+    def thin(self, sample: int | None) -> None:
+        """Switch dropout on, as the thinned network of a number, or off (None)."""
+        for dropout in self._dropouts:
+            dropout.sample = sample
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities and class map of uint8 RGB (N, H, W, 3) on the device."""

@@ -2,7 +2,7 @@
 
 On a processor that is a call. On a GPU the pixels go there from page-locked memory and the
 probabilities come back as bytes, each on a stream of its own, so that both ways and the
-network's passes overlap; one batch is under way while the next one is handed over. The flips
+network's passes overlap; one batch is under way while the next one is handed over. The views
 of test-time augmentation are averaged, and rounded, where the network runs.
 """
 
@@ -20,9 +20,34 @@ from .engine import Engine
 
 RGB = npt.NDArray[np.uint8]
 
-NO_FLIP: tuple[tuple[int, ...], ...] = ((),)
-ALL_FLIPS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))
-"""Axes of (N, A, H, W) that are turned round in each pass."""
+
+class View(NamedTuple):
+    """A way to look at an image.
+
+    Attributes
+    ----------
+    flip : tuple of int
+        Axes of (N, A, H, W) that are turned round.
+    transposed : bool
+        Whether the last two axes are exchanged before that.
+    """
+
+    flip: tuple[int, ...] = ()
+    transposed: bool = False
+
+
+NO_FLIP = (View(),)
+ALL_FLIPS = (View(), View((-1,)), View((-2,)), View((-2, -1)))
+QUARTER_TURNS = (View(), View((-1,), True), View((-2, -1)), View((-2,), True))
+"""By 0, 90, 180 and 270 degrees."""
+ALL_VIEWS = (*ALL_FLIPS, *(View(view.flip, True) for view in ALL_FLIPS))
+
+
+def views_of(flips: bool, quarter_turns: bool) -> tuple[View, ...]:
+    """The views that are averaged; with flips and quarter turns all eight there are."""
+    if quarter_turns:
+        return ALL_VIEWS if flips else QUARTER_TURNS
+    return ALL_FLIPS if flips else NO_FLIP
 
 
 class Answer(NamedTuple):
@@ -66,10 +91,12 @@ class Conveyor:
     Parameters
     ----------
     engine : Engine
-    flips : sequence of axes
-        `NO_FLIP`, or `ALL_FLIPS` to average over the four flips of each window.
+    views : sequence of View
+        `NO_FLIP`, or those of `views_of` to average over.
     rounded : bool
         Give probabilities as uint8, else as float32.
+    samples : int
+        Passes of each view with dropout on, which are averaged too; 0 for one without.
 
     Attributes
     ----------
@@ -77,9 +104,12 @@ class Conveyor:
         How many batches may be under way when the next is handed over.
     """
 
-    def __init__(self, engine: Engine, flips: Sequence[tuple[int, ...]], rounded: bool) -> None:
+    def __init__(
+        self, engine: Engine, views: Sequence[View], rounded: bool, samples: int = 0
+    ) -> None:
         self._engine = engine
-        self._flips = flips
+        self._passes = [view for view in views for _ in range(max(samples, 1))]
+        self._dropout = samples > 0
         self._rounded = rounded
         cuda = engine.device.type == "cuda"
         self._transfer = CudaTransfer(engine.device) if cuda else PlainTransfer(engine.device)
@@ -94,7 +124,7 @@ class Conveyor:
         Returns
         -------
         Batch or None
-            None if it was stopped between two flips.
+            None if it was stopped between two passes.
 
         Raises
         ------
@@ -120,18 +150,18 @@ class Conveyor:
 
     def _average(self, images: Tensor, stopped: Callable[[], bool]) -> list[Tensor] | None:
         """Probabilities, class map and, in float16, whether all of them are finite."""
-        probabilities, class_map = self._pass(images, self._flips[0])
-        if len(self._flips) > 1:
+        probabilities, class_map = self._pass(images, 0)
+        if len(self._passes) > 1:
             # The engine may write its next answer into the same memory.
             probabilities, class_map = probabilities.clone(), class_map.clone()
-            for flip in self._flips[1:]:
+            for number in range(1, len(self._passes)):
                 if stopped():
                     return None
-                more_probabilities, more_class_map = self._pass(images, flip)
+                more_probabilities, more_class_map = self._pass(images, number)
                 probabilities += more_probabilities
                 class_map += more_class_map
-            probabilities /= len(self._flips)
-            class_map /= len(self._flips)
+            probabilities /= len(self._passes)
+            class_map /= len(self._passes)
         checks = []
         if self._engine.precision == "float16":
             checks = [probabilities.isfinite().all() & class_map.isfinite().all()]
@@ -139,13 +169,22 @@ class Conveyor:
             probabilities = probabilities.mul_(255).round_().to(torch.uint8)
         return [probabilities, class_map, *checks]
 
-    def _pass(self, images: Tensor, flip: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    def _pass(self, images: Tensor, number: int) -> tuple[Tensor, Tensor]:
         """The engine's answer to images (N, H, W, 3) that are turned round, turned back."""
-        if not flip:
-            return self._engine(images)
+        view = self._passes[number]
+        if self._dropout:
+            self._engine.thin(number)
         # The pixels' axes stand one further to the left than those of the answer.
-        probabilities, class_map = self._engine(images.flip([axis - 1 for axis in flip]))
-        return probabilities.flip(flip), class_map.flip(flip)
+        seen = images.transpose(-3, -2) if view.transposed else images
+        if view.flip:
+            seen = seen.flip([axis - 1 for axis in view.flip])
+        answer = self._engine(seen.contiguous() if view.transposed else seen)
+        probabilities, class_map = (part.flip(view.flip) if view.flip else part for part in answer)
+        if view.transposed:
+            probabilities, class_map = (
+                part.transpose(-2, -1).contiguous() for part in (probabilities, class_map)
+            )
+        return probabilities, class_map
 
 
 class Here:

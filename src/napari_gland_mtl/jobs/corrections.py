@@ -46,6 +46,7 @@ def _remeasured(segmentation: Segmentation, origin: tuple[int, int]) -> Segmenta
         hierarchy=segmentation.hierarchy,
         classes=tuple(segmentation.class_probabilities),
         origin=origin,
+        uncertainty=segmentation.uncertainty,
     )
     return replace(segmentation, table=_with_class_probabilities(table, segmentation.table))
 

@@ -59,12 +59,13 @@ def segment(
         ``(y0, x0, y1, x1)`` in px, to segment a part of the image.
     **settings
         Other fields of :class:`~napari_gland_mtl.jobs.segment_config.SegmentConfig`: ``device``,
-        ``tile_size``, ``batch_size``, ``flips``, ``decoding``.
+        ``tile_size``, ``batch_size``, ``flips``, ``quarter_turns``, ``dropout_samples``,
+        ``decoding``.
 
     Returns
     -------
     Segmentation
-        Labels of the image (or of the region) in its own pixels.
+        Labels of the image (or of the region) in its own pixels, and ``uncertainty``, 0 to 1.
 
     Raises
     ------
@@ -118,7 +119,8 @@ def segment_slide(
         Replace what is there.
     **settings
         Other fields of :class:`~napari_gland_mtl.jobs.segment_config.SlideConfig`: ``device``,
-        ``flips``, ``tissue`` (None to run every tile), ``engine``, ``keep_probabilities`` ...
+        ``flips``, ``quarter_turns``, ``dropout_samples``, ``tissue`` (None to run every tile),
+        ``engine``, ``keep_probabilities`` ...
 
     Returns
     -------
@@ -259,7 +261,9 @@ def evaluate(
         ``images``, ``classification_accuracy``, ``pixel_accuracy``; ``object_f1``,
         ``object_dice``, ``object_hausdorff_px``, ``object_hausdorff_um``, each ``{"pooled": x,
         "mean": y}``; ``topology_violations_raw``, ``topology_violations``; ``per_image``. None
-        stands for what could not be measured.
+        stands for what could not be measured. Of a model also ``calibration``: ``pixels`` and
+        ``classes``, each with ``count``, ``expected_calibration_error``,
+        ``negative_log_likelihood``, ``brier`` and ``bins``, and ``errors_by_uncertainty``.
 
     Raises
     ------

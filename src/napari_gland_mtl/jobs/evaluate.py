@@ -17,6 +17,7 @@ from ..datasets.masks import instances_of, read_mask
 from ..errors import DatasetError
 from ..segmentation import Segmentation
 from ..slides import slide_from_array
+from .calibration import Calibration
 from .events import EvaluationDone, Event, ImageEvaluated, Notice, SegmentationDone, Stage, Started
 from .scoring import Prediction, Scores
 from .segment import segment_image
@@ -61,15 +62,23 @@ def evaluate_model(
         yield Stage("Loading the model")
         model = load_model(config.model)
 
+    calibration = Calibration(dataset.classes)
+
     def predict(sample: Sample) -> Prediction | None:
         slide = slide_from_array(sample.image, mpp=sample.mpp, name=sample.name)
-        for event in segment_image(slide, config, stop, model=model):
+        for event in segment_image(slide, config, stop, model=model, keep_probabilities=True):
             if isinstance(event, SegmentationDone) and event.segmentation.complete:
+                if event.probabilities is not None:
+                    calibration.add(sample, event.segmentation, event.probabilities)
                 return prediction_of(event.segmentation)
         return None
 
     origin = {"model": model.card.name, "model_sha256": model.sha256}
-    yield from _evaluate(dataset, predict, stop, origin)
+    for event in _evaluate(dataset, predict, stop, origin):
+        if isinstance(event, EvaluationDone):
+            measures = {**event.measures, "calibration": calibration.summary()}
+            event = EvaluationDone(measures, event.complete)
+        yield event
 
 
 def evaluate_predictions(

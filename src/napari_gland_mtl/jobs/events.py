@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..segmentation import Segmentation
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -81,10 +85,13 @@ class SegmentationDone(Event):
         With ``complete=False`` if the job was stopped before its last tile.
     offset : tuple of int
         (y, x) of the first pixel of the result in the image, in px of the full resolution.
+    probabilities : ndarray of float32, (A, Y, X), or None
+        Of the valid assignments, 0 where nothing was analysed; only where they were asked for.
     """
 
     segmentation: Segmentation
     offset: tuple[int, int] = (0, 0)
+    probabilities: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from ..datasets.dataset import Dataset
 from ..devices import choose_device
 from ..errors import CheckpointError, DatasetError, InvalidInputError
 from ..training.config import TrainingConfig
+from ..training.multi_objective import check_multi_objective
 from ..training.progress import TrainingFinished
 from ..training.trainer import TrainingEvent
 from .events import Event, Notice, Stage
@@ -29,7 +30,14 @@ from .finetune_parts import distinct, divided, same_parts, together
 from .finetune_result import installed
 from .models import check_models_folder, check_new_name, free_name
 from .preview import Preview
-from .run_folder import FINETUNE_FILE, START_FILE, image_names, prepare_folder, read_settings
+from .run_folder import (
+    FINETUNE_FILE,
+    START_FILE,
+    gone_unless_begun,
+    image_names,
+    prepare_folder,
+    read_settings,
+)
 from .runs import working_in
 from .stop import StopToken
 from .train import opened_replay, resumed_config, with_start
@@ -80,7 +88,7 @@ def finetune_model(
     Raises
     ------
     DatasetError, InvalidInputError, ModelNotFoundError, CheckpointError, OutputExistsError
-    DeviceNotAvailableError
+    DeviceNotAvailableError, MissingExtraError
         Before anything is computed: nothing or too little is annotated, an image is too coarse,
         classification is the only loss and there is one class only, the name is taken ...
     OutputNotWritableError
@@ -94,22 +102,24 @@ def finetune_model(
         config = _stored_settings(folder, config)
     config = config or FinetuneConfig()
     choose_device(config.device)
+    check_multi_objective(config.weighting)
     if dataset is None:
         dataset, validation = open_named(config)
     prepared = _resumed if resume else _begun
-    plan, settled, notices = prepared(dataset, validation, folder, config)
-    with (
-        working_in(folder, "finetune") as mark,
-        closing(carry_out(plan, stop, preview=preview)) as events,
-    ):
-        if not resume:
-            _write_settings(folder, settled)
-        yield from map(Notice, notices)
-        for event in events:
-            yield event
-            if isinstance(event, TrainingFinished):
-                yield from installed(folder, settled.name or folder.name, event)
-                mark.ended(event.stopped)
+    with gone_unless_begun(folder):
+        plan, settled, notices = prepared(dataset, validation, folder, config)
+        with (
+            working_in(folder, "finetune") as mark,
+            closing(carry_out(plan, stop, preview=preview)) as events,
+        ):
+            if not resume:
+                _write_settings(folder, settled)
+            yield from map(Notice, notices)
+            for event in events:
+                yield event
+                if isinstance(event, TrainingFinished):
+                    yield from installed(folder, settled.name or folder.name, event)
+                    mark.ended(event.stopped)
 
 
 def resume_finetuning(

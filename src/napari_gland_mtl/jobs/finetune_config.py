@@ -15,7 +15,21 @@ if TYPE_CHECKING:
     from ..training.config import TrainingConfig
 
 LossName = Literal["classification", "segmentation", "topology", "geometry"]
-WeightingName = Literal["uncertainty", "fixed", "equal", "convex", "convex_trained", "alternating"]
+WeightingName = Literal[
+    "uncertainty",
+    "fixed",
+    "equal",
+    "convex",
+    "convex_trained",
+    "alternating",
+    "instance",
+    "instance_pixel",
+    "upgrad",
+    "mgda",
+    "pcgrad",
+    "aligned_mtl",
+    "imtl_g",
+]
 
 DEFAULTS: dict[str, Any] = {
     "epochs": 10,
@@ -53,6 +67,20 @@ WEIGHTING_WORDS: dict[WeightingName, str] = {
     "convex_trained": "Two losses share a total weight of 1, and the share is learned. It tends "
     "to run off to the smaller loss; for comparison.",
     "alternating": "One loss at a time, each with an optimiser of its own, step by step in turn.",
+    "instance": "As learned uncertainty, but for each image: one that the network doubts counts "
+    "less, and you see which annotations need another look.",
+    "instance_pixel": "As learned uncertainty per image, and for the segmentation also pixel by "
+    "pixel.",
+    "upgrad": "No weights: each step changes the network so that no loss rises, as far as the "
+    "gradients of the losses allow. Needs TorchJD; steps take about twice as long.",
+    "mgda": "No weights: the shortest step that lowers all losses alike. Needs TorchJD; steps take "
+    "about twice as long.",
+    "pcgrad": "No weights: what one loss asks against another is taken away before they are added "
+    "up. Needs TorchJD; steps take about twice as long.",
+    "aligned_mtl": "No weights: the gradients of the losses are made orthogonal and equally long "
+    "before they are added up. Needs TorchJD; steps take about twice as long.",
+    "imtl_g": "No weights: each step goes equally far along the gradient of every loss. Needs "
+    "TorchJD; steps take about twice as long.",
 }
 """A sentence on each way of weighting, for tooltips and help."""
 

@@ -1,14 +1,17 @@
 """The files of a run folder other than those of the trainer: settings, images, machine.
 
-``config.json`` has the settings, ``data.json`` the names of the images on either side,
-``environment.json`` the machine and the versions. Each is written beside and renamed into
-place, the settings last: a folder with settings is complete.
+``config.json`` has the settings, ``data.json`` the names of the images on either side and where
+they were opened, ``environment.json`` the machine and the versions. Each is written beside and
+renamed into place, the settings last: a folder with settings is complete.
 """
 
 from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +19,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..checkpoint import replace_file
 from ..errors import DatasetError, InvalidInputError, OutputExistsError, OutputNotWritableError
 from ..storage.disk_errors import see_that_writable
-from .runs import CONFIG_FILE, RunEntry, list_runs, new_run_folder, run_entry, runs_folder
+from .runs import (
+    CONFIG_FILE,
+    LOCK_FILE,
+    STATUS_FILE,
+    RunEntry,
+    is_running,
+    list_runs,
+    new_run_folder,
+    run_entry,
+    runs_folder,
+)
 
 if TYPE_CHECKING:
     from ..datasets.dataset import Dataset
@@ -25,6 +38,7 @@ __all__ = [
     "RunEntry",
     "annotations_of",
     "environment",
+    "gone_unless_begun",
     "image_names",
     "list_runs",
     "new_run_folder",
@@ -45,6 +59,7 @@ START_FILE = "start.safetensors"
 FINETUNE_FILE = "finetune.json"
 START_MEASURES_FILE = "start_measures.json"
 ENVIRONMENT_FILE = "environment.json"
+_BEFORE_A_START = (LOCK_FILE, STATUS_FILE, FINETUNE_FILE, START_FILE, DATA_FILE, ENVIRONMENT_FILE)
 
 Part = Literal["training", "validation"]
 
@@ -68,6 +83,32 @@ def prepare_folder(folder: Path) -> None:
         raise OutputNotWritableError(
             f"The run folder {folder} cannot be written to: {error.strerror}. Choose another."
         ) from error
+
+
+@contextmanager
+def gone_unless_begun(folder: Path) -> Iterator[None]:
+    """Leave no run folder behind where a training is refused before it has begun.
+
+    A folder without settings is in no list of runs: nobody would find it and clear it away. What
+    was there before stays.
+    """
+    new, before = not folder.exists(), {path for path in _early(folder) if path.exists()}
+    try:
+        yield
+    except BaseException:
+        if not (folder / CONFIG_FILE).exists() and not is_running(folder):
+            # What went wrong is to be told, and not what could not be cleared away after it.
+            with suppress(OSError):
+                for path in _early(folder) - before:
+                    path.unlink(missing_ok=True)
+                if new:
+                    folder.rmdir()
+        raise
+
+
+def _early(folder: Path) -> set[Path]:
+    """Files that are written before the settings are."""
+    return {folder / name for name in _BEFORE_A_START}
 
 
 def read_settings(folder: Path) -> str:
@@ -103,6 +144,8 @@ def write_records(
         "training": list(training.names),
         "validation": list(validation.names),
     }
+    if training.origin is not None:
+        data["origin"] = asdict(training.origin)
     if annotations:
         data["annotations"] = annotations
     _write_json(folder / DATA_FILE, data)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import psutil
 
 from ..checkpoint import Model, load_model
@@ -20,7 +21,7 @@ from ..devices import choose_device
 from ..errors import InvalidInputError
 from ..inference.decoding import Decoded, DecodingConfig, decode
 from ..inference.measurements import measure_glands
-from ..inference.predictor import Predictor
+from ..inference.predictor import Float32Array, Predictor
 from ..inference.scaled_slide import ScaledSlide
 from ..inference.stitching import Mosaic
 from ..inference.tiling import Window
@@ -42,6 +43,7 @@ def segment_image(
     stop: StopToken | None = None,
     region: tuple[int, int, int, int] | None = None,
     model: Model | None = None,
+    keep_probabilities: bool = False,
 ) -> Iterator[Event]:
     """Segment an image; the last event carries the result.
 
@@ -58,6 +60,8 @@ def segment_image(
         around it, so that the labels are those it would have as part of the whole image.
     model : Model, optional
         Used instead of loading ``config.model``.
+    keep_probabilities : bool
+        Give the probabilities that the labels were made from with the last event.
 
     Yields
     ------
@@ -90,6 +94,9 @@ def segment_image(
         # One by one costs a CPU nothing, and lets the user stop after every tile.
         batch_size=1 if device.type == "cpu" else config.batch_size,
         flips=config.flips,
+        quarter_turns=config.quarter_turns,
+        dropout_samples=config.dropout_samples,
+        class_temperature=model.card.class_temperature,
     )
     tiles = predictor.plan(view.shape, view.window_below(area))
     network = model.network.config
@@ -106,7 +113,9 @@ def segment_image(
     yield Stage("Finding glands")
     offset = (area.y0, area.x0)
     provenance = _provenance(slide, area, mpp, config, model)
-    yield SegmentationDone(_finish(mosaic, offset, mpp, config, model, provenance), offset)
+    probabilities = mosaic.probabilities()
+    found = _finish(mosaic, probabilities, offset, mpp, config, model, provenance)
+    yield SegmentationDone(found, offset, probabilities if keep_probabilities else None)
 
 
 def _area(slide: Slide, region: tuple[int, int, int, int] | None) -> Window:
@@ -137,6 +146,7 @@ def _check_memory(area: Window) -> None:
 
 def _finish(
     mosaic: Mosaic,
+    probabilities: Float32Array,
     offset: tuple[int, int],
     mpp: float,
     config: SegmentConfig,
@@ -145,8 +155,9 @@ def _finish(
 ) -> Segmentation:
     """Decode, repair and measure what was collected."""
     network = model.network.config
-    decoded = _decode(mosaic, network.regions, mpp, config.decoding)
+    decoded = _decode(probabilities, mosaic.analysed(), network.regions, mpp, config.decoding)
     class_map, cell = mosaic.class_map_of_region()
+    uncertainty = mosaic.uncertainty()
     table = measure_glands(
         decoded.regions,
         decoded.glands,
@@ -156,14 +167,16 @@ def _finish(
         network.classes,
         cell,
         offset,
+        uncertainty,
     )
-    probabilities = mosaic.class_probabilities()
+    class_probabilities = mosaic.class_probabilities()
     return Segmentation(
         regions=decoded.regions,
         glands=decoded.glands,
         table=table,
         class_probabilities={
-            name: float(value) for name, value in zip(network.classes, probabilities, strict=True)
+            name: float(value)
+            for name, value in zip(network.classes, class_probabilities, strict=True)
         },
         mpp=mpp,
         hierarchy=network.regions,
@@ -171,14 +184,18 @@ def _finish(
         violations=decoded.violations,
         provenance=provenance,
         complete=mosaic.complete,
+        uncertainty=uncertainty,
     )
 
 
 def _decode(
-    mosaic: Mosaic, hierarchy: RegionHierarchy, mpp: float, config: DecodingConfig
+    probabilities: Float32Array,
+    analysed: npt.NDArray[np.bool_],
+    hierarchy: RegionHierarchy,
+    mpp: float,
+    config: DecodingConfig,
 ) -> Decoded:
     """Decode within the bounds of what was analysed: a stopped run ends the sooner."""
-    probabilities, analysed = mosaic.probabilities(), mosaic.analysed()
     rows, columns = (np.flatnonzero(analysed.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
         nothing = np.zeros(analysed.shape, dtype=np.int32)

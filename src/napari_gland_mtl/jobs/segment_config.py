@@ -5,7 +5,7 @@ A form, a command line and a script need them long before torch, which takes sec
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +19,9 @@ FIELD_LIMIT_PX = 16 * 2**20
 A field is labelled in memory, on its own grid, and is written with its labels; that takes 80
 bytes per px. A slide is labelled on disk, at the network's um/px, and is not copied.
 """
+
+LATER_SETTINGS: dict[str, Any] = {"quarter_turns": False, "dropout_samples": 0}
+"""Settings that results of earlier versions do not name, and what those were made with."""
 
 
 class SegmentConfig(BaseModel):
@@ -54,9 +57,26 @@ class SegmentConfig(BaseModel):
         default=True,
         description="Average over the four flips of every tile: better, four times the work.",
     )
+    quarter_turns: bool = Field(
+        default=False,
+        description="Also average over quarter turns: eight views instead of four.",
+    )
+    dropout_samples: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="Passes of each view with dropout on, for networks trained with dropout; "
+        "0 for none.",
+    )
     decoding: DecodingConfig = Field(
         default_factory=DecodingConfig, description="How probabilities become glands."
     )
+
+    @property
+    def passes(self) -> int:
+        """How often the network looks at each tile."""
+        views = (4 if self.flips else 1) if not self.quarter_turns else (8 if self.flips else 4)
+        return views * max(1, self.dropout_samples)
 
 
 class SlideConfig(SegmentConfig):

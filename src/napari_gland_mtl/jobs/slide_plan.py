@@ -17,6 +17,7 @@ from ..checkpoint import Model
 from ..errors import InvalidInputError, OutputExistsError
 from ..export.slide_origin import slide_origin
 from ..export.slide_store import SlideStore, StoreLayout, is_slide_store
+from ..inference.dropout import check_dropout
 from ..inference.predictor import Predictor
 from ..inference.scaled_slide import ScaledSlide
 from ..inference.tiling import Tile
@@ -25,7 +26,7 @@ from ..slides.areas import Areas
 from ..slides.low_resolution import read_low_resolution
 from ..slides.slide import pixel_size
 from ..slides.tissue import TissueMask, find_tissue
-from .segment_config import SlideConfig
+from .segment_config import LATER_SETTINGS, SlideConfig
 
 OVERVIEW_SIDE = 2048
 """Px of the longer side of the picture of the slide that is stored with its labels."""
@@ -113,8 +114,8 @@ def plan_slide(
     MissingPixelSizeError
         If neither the file nor `config` gives the pixel size.
     InvalidInputError
-        If the slide is too small, holds no tissue (in the areas), the areas lie outside, or the
-        store to resume was made with other settings.
+        If the slide is too small, holds no tissue (in the areas), the areas lie outside, the
+        store to resume was made with other settings, or there is no dropout to sample.
     OutputExistsError
         If something is at `output`, and neither `resume` nor `overwrite` is set.
     OutputNotWritableError
@@ -124,6 +125,7 @@ def plan_slide(
     view = ScaledSlide(slide, mpp, model.card.mpp)
     if areas is not None:
         areas.check_inside(slide.levels[0].height, slide.levels[0].width)
+    check_dropout(model.network, config.dropout_samples, config.engine)
     predictor = Predictor(model.network, "cpu", config.tile_size)
     tiles = predictor.plan(view.shape)
     plan = SlidePlan(
@@ -162,7 +164,8 @@ def plan_slide(
 
 def identity_of(slide: Slide, plan: SlidePlan) -> dict[str, Any]:
     """All that two runs must have in common for one to go on with the other; JSON-able."""
-    settings = plan.config.model_dump(mode="json", include={"tile_size", "flips", "tissue"})
+    included = {"tile_size", "flips", "tissue", *LATER_SETTINGS}
+    settings = plan.config.model_dump(mode="json", include=included)
     full = slide.levels[0]
     size = plan.slide.stat().st_size if plan.slide and plan.slide.is_file() else None
     return {
@@ -186,7 +189,7 @@ def _polygons(areas: Areas | None) -> tuple[tuple[tuple[float, float], ...], ...
 
 def _check_same(store: SlideStore, identity: dict[str, Any]) -> None:
     """Refuse to mix the tiles of two different runs."""
-    before = store.record.get("identity", {})
+    before = {**LATER_SETTINGS, **store.record.get("identity", {})}
     differing = [name for name, value in identity.items() if before.get(name) != value]
     if differing:
         words = ", ".join(

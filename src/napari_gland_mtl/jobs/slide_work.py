@@ -41,7 +41,15 @@ from .tile_writer import TileWriter
 HEATMAP_SIDE = 512
 """Cells of the class map, along y and x, that are averaged at a time."""
 _UNREAD_IN_A_ROW = 16
-_PREDICTOR_SETTINGS = {"tile_size", "batch_size", "flips", "engine", "precision"}
+_PREDICTOR_SETTINGS = {
+    "tile_size",
+    "batch_size",
+    "flips",
+    "quarter_turns",
+    "dropout_samples",
+    "engine",
+    "precision",
+}
 
 
 class Predictors:
@@ -66,8 +74,9 @@ class Predictors:
         """
         device = choose_device(config.device)
         window = tiles[0].window.shape if tiles else (config.tile_size, config.tile_size)
-        pixels = window[0] * window[1] * len(tiles) * (4 if config.flips else 1)
-        engine = choose_engine(config.engine, device, pixels)
+        pixels = window[0] * window[1] * len(tiles) * config.passes
+        dropout = config.dropout_samples > 0 and config.engine == "auto"
+        engine = "torch" if dropout else choose_engine(config.engine, device, pixels)
         settings = config.model_dump_json(include=_PREDICTOR_SETTINGS)
         key = (model.sha256, str(device), engine, settings)
         if key not in self._kept:
@@ -81,6 +90,9 @@ class Predictors:
                 flips=config.flips,
                 engine=engine,
                 precision=config.precision,
+                quarter_turns=config.quarter_turns,
+                dropout_samples=config.dropout_samples,
+                class_temperature=model.card.class_temperature,
             )
         return self._kept[key]
 
@@ -351,6 +363,7 @@ def _label_slide(
     for block in work.clock.each("labels", labeller.blocks(rows, stopped)):
         with work.clock.spent("write labels"):
             store.write_block(block.window, block.regions, block.glands)
+            store.write_uncertainty(block.window, block.uncertainty)
             store.append_rows(block.table)
             release_freed_memory()
         # Without the glass of the tiles: the network saw that, too.

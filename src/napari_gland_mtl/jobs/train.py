@@ -19,11 +19,18 @@ from ..datasets import open_dataset
 from ..datasets.dataset import Dataset, split_dataset
 from ..errors import CheckpointError, DatasetError, InvalidInputError
 from ..training.config import TrainingConfig
+from ..training.multi_objective import check_multi_objective
 from ..training.parallel import check_devices
 from ..training.progress import TrainingFinished
 from ..training.trainer import TrainingEvent
 from .events import Event
-from .run_folder import FINETUNE_FILE, image_names, prepare_folder, read_settings
+from .run_folder import (
+    FINETUNE_FILE,
+    gone_unless_begun,
+    image_names,
+    prepare_folder,
+    read_settings,
+)
 from .runs import working_in
 from .stop import StopToken
 from .train_config import TrainConfig
@@ -73,7 +80,8 @@ def train_model(
     DatasetError, InvalidInputError, ModelNotFoundError, CheckpointError
         Before anything is computed.
     DeviceNotAvailableError, MissingExtraError
-        If several devices are asked for and not to be had; before anything is computed.
+        If several devices, or a weighting of TorchJD's, are asked for and not to be had; before
+        anything is computed.
     NonFiniteLossError
         The last good weights are kept.
     ProcessLostError
@@ -86,6 +94,7 @@ def train_model(
         )
     config = _settings_of(folder, config) if resume else config or TrainConfig()
     check_devices(config.training)
+    check_multi_objective(config.training.weighting)
     if config.start and not resume:  # a run that was begun has noted down what its start brought
         training_settings = with_start(config.training, read_card(find_model(config.start)))
         config = config.model_copy(update={"training": training_settings})
@@ -96,16 +105,17 @@ def train_model(
     together = config.training.devices > 1
     if together:
         check_portable(plan)
-    if resume:
-        _check_images(folder, training, validation)
-    else:
-        prepare_folder(folder)
-    carried_out = carry_out_together if together else carry_out
-    with working_in(folder) as mark, closing(carried_out(plan, stop)) as events:
-        for event in events:
-            if isinstance(event, TrainingFinished):
-                mark.ended(event.stopped)
-            yield event
+    with gone_unless_begun(folder):
+        if resume:
+            _check_images(folder, training, validation)
+        else:
+            prepare_folder(folder)
+        carried_out = carry_out_together if together else carry_out
+        with working_in(folder) as mark, closing(carried_out(plan, stop)) as events:
+            for event in events:
+                if isinstance(event, TrainingFinished):
+                    mark.ended(event.stopped)
+                yield event
 
 
 def resumed_config(

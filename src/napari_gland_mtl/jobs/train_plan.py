@@ -269,6 +269,7 @@ def _network(dataset: Dataset, config: TrainConfig, start: Model | None) -> Glan
             widths=config.training.widths,
             decoder_blocks=config.training.decoder_blocks,
             class_dropout=config.training.class_dropout,
+            dropout=config.training.dropout,
         )
     )
 

@@ -2,7 +2,9 @@
 
 from .classification import classification_loss
 from .geometry import geometry_loss
-from .objective import loss_counts, multi_loss
+from .instance import instance_objective
+from .instance_weighting import InstanceWeighting
+from .objective import batch_losses, loss_counts, multi_loss
 from .region_probabilities import (
     assignment_logits,
     log_assignment_probabilities,
@@ -24,11 +26,14 @@ __all__ = [
     "AlternatingWeighting",
     "ConvexPairWeighting",
     "FixedWeighting",
+    "InstanceWeighting",
     "LossWeighting",
     "UncertaintyWeighting",
     "assignment_logits",
+    "batch_losses",
     "classification_loss",
     "geometry_loss",
+    "instance_objective",
     "log_assignment_probabilities",
     "log_region_marginals",
     "loss_counts",

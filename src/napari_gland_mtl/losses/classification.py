@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .region_probabilities import at_least_float32
+from .terms import LossTerms
 
 UNKNOWN_CLASS = -1
 
@@ -25,7 +26,11 @@ def classification_loss(class_logits: Tensor, classes: Tensor) -> Tensor:
     Tensor, scalar
         0 (with zero gradients) when no class is known.
     """
+    return classification_terms(class_logits, classes).mean()
+
+
+def classification_terms(class_logits: Tensor, classes: Tensor) -> LossTerms:
+    """The classification loss of each image, (N,), before the mean; 0 where it is unknown."""
     logits = at_least_float32(class_logits)
-    known = classes != UNKNOWN_CLASS
-    summed = functional.cross_entropy(logits, classes, ignore_index=UNKNOWN_CLASS, reduction="sum")
-    return summed / known.sum().clamp(min=1)
+    each = functional.cross_entropy(logits, classes, ignore_index=UNKNOWN_CLASS, reduction="none")
+    return LossTerms((each,), (classes != UNKNOWN_CLASS).long())

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..regions import NOT_ANNOTATED, RegionHierarchy
 from .segmentation import region_targets
+from .terms import LossTerms
 
 
 def geometry_loss(log_probabilities: Tensor, labels: Tensor, hierarchy: RegionHierarchy) -> Tensor:
@@ -35,14 +36,21 @@ def geometry_loss(log_probabilities: Tensor, labels: Tensor, hierarchy: RegionHi
     Tensor, scalar
         0 (with zero gradients) when nothing is annotated.
     """
+    return geometry_terms(log_probabilities, labels, hierarchy).mean()
+
+
+def geometry_terms(
+    log_probabilities: Tensor, labels: Tensor, hierarchy: RegionHierarchy
+) -> LossTerms:
+    """The geometry loss of the edges down, (N, L, H - 1, W), and to the right, before the mean."""
     inside = region_targets(labels, hierarchy, torch.bool)
     annotated = labels != NOT_ANNOTATED
-    total = log_probabilities.new_zeros(())
+    parts = []
     for axis in (-2, -1):
         size = labels.shape[axis]
         first = (labels.narrow(axis, 0, size - 1), labels.narrow(axis, 1, size - 1))
         alike = (first[0] == first[1]) & annotated.narrow(axis, 0, size - 1)
         step = log_probabilities.diff(dim=axis).abs()
         counted = inside.narrow(axis, 0, size - 1) & alike.unsqueeze(1)
-        total = total + 2 * torch.where(counted, step, 0).sum()
-    return total / annotated.sum().clamp(min=1)
+        parts.append(torch.where(counted, step, 0))
+    return LossTerms(tuple(parts), annotated.sum(dim=(1, 2)), factor=2)

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ..regions import NOT_ANNOTATED, RegionHierarchy
 from .region_probabilities import at_least_float32
+from .terms import LossTerms
 
 
 def region_targets(labels: Tensor, hierarchy: RegionHierarchy, dtype: torch.dtype) -> Tensor:
@@ -21,9 +22,9 @@ def region_targets(labels: Tensor, hierarchy: RegionHierarchy, dtype: torch.dtyp
     return table[labels.long()].movedim(-1, 1)
 
 
-def mean_over_annotated(per_pixel: Tensor, annotated: Tensor) -> Tensor:
-    """Mean of (N, ...) values over the pixels where `annotated` is True; 0 if there are none."""
-    return torch.where(annotated, per_pixel, 0).sum() / annotated.sum().clamp(min=1)
+def over_annotated(per_pixel: Tensor, annotated: Tensor) -> LossTerms:
+    """Values (N, H, W) of which those count where `annotated` is True."""
+    return LossTerms((torch.where(annotated, per_pixel, 0),), annotated.sum(dim=(1, 2)))
 
 
 def segmentation_loss(logits: Tensor, labels: Tensor, hierarchy: RegionHierarchy) -> Tensor:
@@ -43,7 +44,12 @@ def segmentation_loss(logits: Tensor, labels: Tensor, hierarchy: RegionHierarchy
     Tensor, scalar
         0 (with zero gradients) when nothing is annotated.
     """
+    return segmentation_terms(logits, labels, hierarchy).mean()
+
+
+def segmentation_terms(logits: Tensor, labels: Tensor, hierarchy: RegionHierarchy) -> LossTerms:
+    """The segmentation loss of each pixel, (N, H, W), before the mean."""
     logits = at_least_float32(logits)
     targets = region_targets(labels, hierarchy, logits.dtype)
     per_region = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    return mean_over_annotated(per_region.sum(dim=1), labels != NOT_ANNOTATED)
+    return over_annotated(per_region.sum(dim=1), labels != NOT_ANNOTATED)

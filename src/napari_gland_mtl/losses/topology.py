@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from ..regions import NOT_ANNOTATED, RegionHierarchy
-from .segmentation import mean_over_annotated, region_targets
+from .segmentation import over_annotated, region_targets
+from .terms import LossTerms
 
 
 def topology_loss(log_marginals: Tensor, labels: Tensor, hierarchy: RegionHierarchy) -> Tensor:
@@ -27,6 +28,11 @@ def topology_loss(log_marginals: Tensor, labels: Tensor, hierarchy: RegionHierar
     Tensor, scalar
         0 (with zero gradients) when nothing is annotated.
     """
+    return topology_terms(log_marginals, labels, hierarchy).mean()
+
+
+def topology_terms(log_marginals: Tensor, labels: Tensor, hierarchy: RegionHierarchy) -> LossTerms:
+    """The topology loss of each pixel, (N, H, W), before the mean."""
     inside = region_targets(labels, hierarchy, torch.bool)
     per_pixel = -torch.where(inside, log_marginals, 0).sum(dim=1)
-    return mean_over_annotated(per_pixel, labels != NOT_ANNOTATED)
+    return over_annotated(per_pixel, labels != NOT_ANNOTATED)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InvalidInputError
+from .terms import BatchLosses, ImageNumbers
 
 LOSS_NAMES = ("classification", "segmentation", "topology", "geometry")
 
@@ -44,6 +45,19 @@ class LossWeighting(nn.Module):
     def forward(self, losses: Mapping[str, Tensor]) -> Tensor:
         """The total, a scalar: ``sum_i weight_i L_i`` unless a subclass adds to it."""
         return (self.weights() * self.stacked(losses)).sum()
+
+    def objective(self, losses: BatchLosses, _whole: Mapping[str, Tensor] | None = None) -> Tensor:
+        """The total of a batch, a scalar; only `InstanceWeighting` looks at its images."""
+        total: Tensor = self(losses.means)
+        return total
+
+    def image_numbers(self, losses: BatchLosses) -> ImageNumbers:
+        """What is known of each image of a batch, without gradients."""
+        sums, counts = (
+            torch.stack([values[name].detach() for name in self.names], dim=1)
+            for values in (losses.sums, losses.counts)
+        )
+        return ImageNumbers(sums, counts)
 
     def log_vars(self) -> dict[str, float]:
         """``s_i`` of each loss; empty where the weighting has none."""

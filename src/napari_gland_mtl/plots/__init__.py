@@ -6,7 +6,12 @@ imported until something is drawn.
 
 from .figure import draw
 from .files import write_csv, write_figure
-from .losses import LOSS_COLORS, LOSS_TITLES, loss_color, loss_title
+from .image_figure import draw_images, ranking_of, write_images, write_images_csv
+from .image_panel import ImagePanel, image_columns
+from .image_ranking import Ranking, rank
+from .image_table import ImageTable
+from .image_words import images_in_words
+from .losses import LOSS_COLORS, LOSS_TITLES, loss_color, loss_title, on_ground
 from .options import DARK, LIGHT, FigureOptions, FigureTheme
 from .run_history import RunHistory
 from .words import in_short, in_words
@@ -18,12 +23,23 @@ __all__ = [
     "LOSS_TITLES",
     "FigureOptions",
     "FigureTheme",
+    "ImagePanel",
+    "ImageTable",
+    "Ranking",
     "RunHistory",
     "draw",
+    "draw_images",
+    "image_columns",
+    "images_in_words",
     "in_short",
     "in_words",
     "loss_color",
     "loss_title",
+    "on_ground",
+    "rank",
+    "ranking_of",
     "write_csv",
     "write_figure",
+    "write_images",
+    "write_images_csv",
 ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .axes import place
 from .curves import has_panel
-from .losses import loss_color, loss_title
+from .losses import loss_color, loss_title, on_ground
 from .options import LIGHT, PANELS, FigureOptions, FigureTheme
 from .panel import RUN_STYLES, Panel
 from .run_history import RunHistory
@@ -103,7 +103,13 @@ def _draw_head(
     left = 0.1 / width
     look = {"frameon": False, "fontsize": theme.points, "labelcolor": theme.text}
     losses = [
-        Line2D([], [], color=loss_color(name, place_), linewidth=2.5, label=loss_title(name))
+        Line2D(
+            [],
+            [],
+            color=on_ground(loss_color(name, place_), theme.background),
+            linewidth=2.5,
+            label=loss_title(name),
+        )
         for place_, name in enumerate(loss_names(runs))
     ]
     figure.legend(handles=losses, loc="upper left", ncols=4, bbox_to_anchor=(left, 1), **look)

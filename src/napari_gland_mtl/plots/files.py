@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from .figure import draw, figure_size
 from .options import LIGHT, FigureOptions, FigureTheme
 from .reduction import Floats
 from .run_history import RunHistory
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PICTURES = (".png", ".svg", ".pdf")
 TABLE = ".csv"
@@ -57,7 +61,20 @@ def write_figure(
         If matplotlib is not installed.
     OutputExistsError, OutputNotWritableError
     """
-    path, options = Path(path), options or FigureOptions()
+    options = options or FigureOptions()
+    size = figure_size(runs, options)
+    return write_picture(lambda f: draw(f, runs, options, theme), path, size, theme, overwrite)
+
+
+def write_picture(
+    draw_on: Callable[[Figure], object],
+    path: Path | str,
+    size: tuple[float, float],
+    theme: FigureTheme,
+    overwrite: bool,
+) -> Path:
+    """Draw a figure of so many inches into a file; see `write_figure`."""
+    path = Path(path)
     kind = path.suffix.lower()
     if kind not in PICTURES:
         raise InvalidInputError(
@@ -68,8 +85,8 @@ def write_figure(
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=figure_size(runs, options), dpi=DPI)
-    draw(figure, runs, options, theme)
+    figure = Figure(figsize=size, dpi=DPI)
+    draw_on(figure)
     # Without a date the same run gives the same file.
     stamp = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(kind, {})
     # Otherwise the ids inside an SVG are drawn by lot.
@@ -163,10 +180,10 @@ def _rows(table: dict[str, Floats], names: Sequence[str]) -> Iterator[list[str]]
     length = len(next(iter(table.values())))
     empty = np.full(length, np.nan)
     for values in zip(*(table.get(name, empty).tolist() for name in names), strict=True):
-        yield [_cell(value) for value in values]
+        yield [cell(value) for value in values]
 
 
-def _cell(value: float) -> str:
+def cell(value: float) -> str:
     """A number as short as it can be without losing any of it; nothing where there is none."""
     if np.isnan(value):
         return ""

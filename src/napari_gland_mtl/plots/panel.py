@@ -16,6 +16,7 @@ import numpy as np
 
 from .axes import set_ticks
 from .curves import POSITIVE, TEXT_COLOR, Curve, panel_curves
+from .losses import on_ground
 from .options import PANELS, FigureOptions, FigureTheme, X
 from .reduction import Floats, kept_points
 from .run_history import RunHistory
@@ -219,7 +220,9 @@ class Panel:
 
 
 def _color(curve: Curve, theme: FigureTheme) -> str:
-    return theme.text if curve.color == TEXT_COLOR else curve.color
+    if curve.color == TEXT_COLOR:
+        return theme.text
+    return on_ground(curve.color, theme.background)
 
 
 def x_limits(runs: Sequence[RunHistory], options: FigureOptions) -> tuple[float, float]:

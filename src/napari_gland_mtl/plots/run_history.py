@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidInputError
+from ..storage.growing_names import NamedColumns, NamedGrowingTable
 from ..storage.growing_table import PIECE_BYTES, GrowingTable
-from ..storage.run_files import CONFIG_FILE, EPOCHS_FILE, STEPS_FILE
+from ..storage.run_files import CONFIG_FILE, EPOCHS_FILE, IMAGES_FILE, STEPS_FILE
 from .losses import LOSS_TITLES
 
 Column = npt.NDArray[np.float64]
+IMAGE_COLUMN = "image"
 _LOSS = "loss_"
 _NO_MEASURE = ("loss_", "weight_", "log_var_")
 _COUNTING = ("epoch", "best", "step")
@@ -34,6 +36,8 @@ class RunHistory:
         The run folder, or a file in it.
     name : str
         How it is called in figures; by default as the folder.
+    with_images : bool
+        Read the numbers of each training image, too: a row per image and epoch.
 
     Raises
     ------
@@ -41,7 +45,7 @@ class RunHistory:
         If this is no run folder of a training.
     """
 
-    def __init__(self, path: Path | str, name: str = "") -> None:
+    def __init__(self, path: Path | str, name: str = "", with_images: bool = False) -> None:
         path = Path(path)
         self.path = path.parent if path.is_file() else path
         if not any((self.path / file).is_file() for file in (CONFIG_FILE, STEPS_FILE)):
@@ -53,6 +57,8 @@ class RunHistory:
         self.settings: dict[str, Any] = {}
         self._steps = GrowingTable(self.path / STEPS_FILE)
         self._epochs = GrowingTable(self.path / EPOCHS_FILE)
+        self._images = NamedGrowingTable(self.path / IMAGES_FILE, IMAGE_COLUMN)
+        self.with_images = with_images
 
     @property
     def steps(self) -> Mapping[str, Column]:
@@ -65,9 +71,15 @@ class RunHistory:
         return self._epochs.columns
 
     @property
+    def images(self) -> NamedColumns:
+        """The columns of ``images.csv``: a row per training image and epoch."""
+        return self._images.named
+
+    @property
     def caught_up(self) -> bool:
         """Whether all that is in the files was read."""
-        return self._steps.caught_up and self._epochs.caught_up
+        images = self._images.caught_up or not self.with_images
+        return self._steps.caught_up and self._epochs.caught_up and images
 
     def poll(self, limit: int = PIECE_BYTES) -> bool:
         """Read what is new, `limit` bytes of each file at most; True if there was something.
@@ -80,7 +92,8 @@ class RunHistory:
         if not self.settings:
             self.settings = _settings(self.path / CONFIG_FILE)
         grown = self._steps.poll(limit)
-        return self._epochs.poll(limit) or grown
+        grown = self._epochs.poll(limit) or grown
+        return (self._images.poll(limit) if self.with_images else False) or grown
 
     def read(self) -> RunHistory:
         """Read all there is; returns itself."""

@@ -25,6 +25,12 @@ WEIGHTINGS: dict[str, str] = {
     "convex": "Two losses share a weight of 1, divided beforehand",
     "convex_trained": "Two losses share a weight of 1; how it is divided is learned",
     "alternating": "Each loss has an optimiser of its own and counts alone in its turn",
+    "uncertainty": "One uncertainty of each loss is learned, the same for all images",
+    "upgrad": "The directions of the losses are joined at each step (UPGrad)",
+    "mgda": "The directions of the losses are joined at each step (MGDA)",
+    "pcgrad": "The directions of the losses are joined at each step (PCGrad)",
+    "aligned_mtl": "The directions of the losses are joined at each step (Aligned-MTL)",
+    "imtl_g": "The directions of the losses are joined at each step (IMTL-G)",
 }
 NOTHING = "No step is done yet: the first numbers appear after the first step."
 NOT_UNCERTAINTY = "The weights are not learned from uncertainty"
@@ -56,8 +62,13 @@ def in_short(run: RunHistory) -> str:
     if not columns or not run.losses:
         return NOTHING
     if not run.learned:
-        return f"{WEIGHTINGS.get(run.weighting, NOT_UNCERTAINTY)}."
+        return f"{weighting_words(run.weighting)}."
     return _learned(run, columns).split(". ")[0].removesuffix(".") + "."
+
+
+def weighting_words(weighting: str) -> str:
+    """How the losses of a training are weighted, without a full stop."""
+    return WEIGHTINGS.get(weighting, NOT_UNCERTAINTY)
 
 
 def latest(columns: Mapping[str, Floats], prefix: str) -> dict[str, float]:
@@ -122,7 +133,7 @@ def _at_bound(run: RunHistory, log_vars: Mapping[str, float]) -> str:
 
 
 def _not_learned(run: RunHistory, columns: Mapping[str, Floats]) -> str:
-    said = WEIGHTINGS.get(run.weighting, NOT_UNCERTAINTY)
+    said = weighting_words(run.weighting)
     sentence = f"{said}; {NO_LOG_VAR}."
     if run.weighting in ("equal", "alternating"):
         return sentence

@@ -121,7 +121,11 @@ class GrowingTable:
             header, _, text = text.partition("\n")
             self._names = header.split(",")
             self._cells = np.empty((len(self._names), 0))
-        self._append(_numbers(text, len(self._names)))
+        self._append(self._parsed(text))
+
+    def _parsed(self, text: str) -> npt.NDArray[np.float64]:
+        """Whole lines of CSV as rows of numbers."""
+        return _numbers(text, len(self._names))
 
     def _append(self, rows: npt.NDArray[np.float64]) -> None:
         needed = self._rows + len(rows)

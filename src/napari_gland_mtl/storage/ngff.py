@@ -70,9 +70,9 @@ def first_centre(mpp: float, origin_mpp: float) -> float:
     return (mpp - origin_mpp) / 2
 
 
-def map_channel(name: str) -> dict[str, Any]:
-    """How viewers are to show a map of probabilities: one channel from 0 to 1."""
-    window = {"min": 0.0, "start": 0.0, "end": 1.0, "max": 1.0}
+def map_channel(name: str, highest: float = 1.0) -> dict[str, Any]:
+    """How viewers are to show a map of shares: one channel from 0 to 1, or what stands for 1."""
+    window = {"min": 0.0, "start": 0.0, "end": float(highest), "max": float(highest)}
     channel = {"label": name, "color": "FFFFFF", "active": True, "window": window}
     return {"channels": [channel], "rdefs": {"model": "greyscale"}}
 

@@ -7,3 +7,4 @@ wait for PyTorch.
 CONFIG_FILE = "config.json"
 STEPS_FILE = "steps.csv"
 EPOCHS_FILE = "epochs.csv"
+IMAGES_FILE = "images.csv"

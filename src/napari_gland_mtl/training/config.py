@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..datasets.augmentation import AugmentationConfig
 from ..errors import InvalidInputError
+from ..losses.instance_weighting import InstanceWeighting
 from ..losses.objective import GeometryProbability
 from ..losses.weighting import (
     LOSS_NAMES,
@@ -17,8 +18,19 @@ from ..losses.weighting import (
     LossWeighting,
     UncertaintyWeighting,
 )
+from .multi_objective import MULTI_OBJECTIVE, MultiObjectiveName, MultiObjectiveWeighting
 
-WeightingName = Literal["uncertainty", "fixed", "equal", "convex", "convex_trained", "alternating"]
+WeightingName = Literal[
+    "uncertainty",
+    "fixed",
+    "equal",
+    "convex",
+    "convex_trained",
+    "alternating",
+    "instance",
+    "instance_pixel",
+    MultiObjectiveName,
+]
 
 
 class TrainingConfig(BaseModel):
@@ -35,6 +47,12 @@ class TrainingConfig(BaseModel):
     decoder_blocks: int = Field(default=1, ge=1, description="3x3 blocks per decoder level.")
     class_dropout: float = Field(
         default=0.2, ge=0, lt=1, description="Dropout before the class activations."
+    )
+    dropout: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Dropout of the deepest features on their way to the decoder.",
     )
     patch_size: int = Field(default=250, ge=32, description="Side of a training patch, pixels.")
     batch_size: int = Field(
@@ -155,6 +173,11 @@ class TrainingConfig(BaseModel):
             missing = [name for name in self.losses if name not in self.loss_weights]
             if missing:
                 raise InvalidInputError(f"No fixed weight for {missing}.")
+        if self.weighting == "instance_pixel" and "segmentation" not in self.losses:
+            raise InvalidInputError(
+                "The weighting 'instance_pixel' weighs the pixels of the segmentation loss, which "
+                "is not among the losses. Add it, or take 'instance'."
+            )
         return self
 
     @model_validator(mode="after")
@@ -164,7 +187,22 @@ class TrainingConfig(BaseModel):
                 f"A batch of {self.batch_size} patches cannot be shared by {self.devices} "
                 "devices. Give at least one patch to each."
             )
+        if self.devices > 1 and (self.multi_objective or self.by_instance):
+            raise InvalidInputError(
+                f"The weighting {self.weighting!r} trains on one device only. Set devices to 1, or "
+                "choose another weighting."
+            )
         return self
+
+    @property
+    def by_instance(self) -> bool:
+        """Whether the network says how uncertain the losses are of each image."""
+        return self.weighting in ("instance", "instance_pixel")
+
+    @property
+    def multi_objective(self) -> bool:
+        """Whether the gradients of the losses are combined, rather than the losses."""
+        return self.weighting in MULTI_OBJECTIVE
 
     @property
     def steps_per_epoch(self) -> int:
@@ -179,8 +217,9 @@ class TrainingConfig(BaseModel):
 
 def build_weighting(config: TrainingConfig) -> LossWeighting:
     """The weighting that a configuration asks for."""
-    if config.weighting == "uncertainty":
-        return UncertaintyWeighting(
+    if config.weighting == "uncertainty" or config.by_instance:
+        kind = InstanceWeighting if config.by_instance else UncertaintyWeighting
+        return kind(
             config.losses,
             config.log_var_warmup_steps,
             config.log_var_min,
@@ -193,5 +232,8 @@ def build_weighting(config: TrainingConfig) -> LossWeighting:
         return FixedWeighting(dict.fromkeys(config.losses, 1.0))
     if config.weighting == "alternating":
         return AlternatingWeighting(config.losses)
+    if config.weighting in MULTI_OBJECTIVE:
+        method = cast(MultiObjectiveName, config.weighting)
+        return MultiObjectiveWeighting(config.losses, method, config.seed)
     trained = config.weighting == "convex_trained"
     return ConvexPairWeighting(config.losses, config.convex_share, trained)

@@ -1,6 +1,7 @@
-"""The numbers of a training, row by row, in two CSV files that any program reads.
+"""The numbers of a training, row by row, in CSV files that any program reads.
 
-``steps.csv`` has a row per optimiser step, ``epochs.csv`` one per epoch. Rows past the step a
+``steps.csv`` has a row per optimiser step, ``epochs.csv`` one per epoch, ``images.csv`` one per
+epoch and training image. Rows past the step a
 run resumes from are dropped, so that a killed and resumed run leaves the same files as one
 that was not interrupted.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,9 +22,9 @@ import numpy.typing as npt
 from ..errors import InvalidInputError
 from ..storage.disk_errors import patiently
 from ..storage.growing_table import GrowingTable
-from ..storage.run_files import EPOCHS_FILE, STEPS_FILE
+from ..storage.run_files import EPOCHS_FILE, IMAGES_FILE, STEPS_FILE
 
-__all__ = ["EPOCHS_FILE", "STEPS_FILE", "HistoryWriter", "read_history"]
+__all__ = ["EPOCHS_FILE", "IMAGES_FILE", "STEPS_FILE", "HistoryWriter", "read_history"]
 
 
 class HistoryWriter:
@@ -54,10 +56,16 @@ class HistoryWriter:
 
     def write(self, row: dict[str, float | int | str]) -> None:
         """Append one row; flushed to the file at once."""
+        self.write_all([row])
+
+    def write_all(self, rows: Sequence[Mapping[str, float | int | str]]) -> None:
+        """Append rows of the same columns; flushed to the file at once."""
+        if not rows:
+            return
         if self._columns is None:
-            self._columns = list(row)
+            self._columns = list(rows[0])
             csv.DictWriter(self._file, self._columns).writeheader()
-        csv.DictWriter(self._file, self._columns, extrasaction="ignore").writerow(row)
+        csv.DictWriter(self._file, self._columns, extrasaction="ignore").writerows(rows)
         self._file.flush()
 
     def sync(self) -> None:

@@ -13,14 +13,18 @@ import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..datasets.patches import PatchBatch
+from ..losses.instance_weighting import InstanceWeighting
 from ..losses.objective import loss_counts
+from ..losses.terms import BatchLosses, ImageNumbers
 from ..losses.weighting import LossWeighting
 from .config import TrainingConfig
+from .multi_objective import MultiObjectiveWeighting
 from .whole_batch import WholeBatchDropout2d
 
 Losses = dict[str, Tensor]
@@ -45,11 +49,36 @@ def out_of_memory_words(config: TrainingConfig, step: int, kept: int | None, fol
             f"{side} px on {config.devices} of them. The state after step {kept} is kept in "
             f"{folder}: go on with it on more devices, or start anew with fewer or smaller patches."
         )
+    if config.multi_objective:
+        return (
+            f"Memory ran out at step {step}, with {config.batch_size} patches of {side} px. The "
+            f"weighting {config.weighting!r} cannot compute them in parts. The state after step "
+            f"{kept} is kept in {folder}: close other programs or choose another device and go on "
+            "with it, or start anew with fewer or smaller patches, or another weighting."
+        )
     return (
         f"Memory ran out at step {step}, even with a single patch of {side} px at once. The state "
         f"after step {kept} is kept in {folder}: close other programs or choose another device "
         "and go on with it, or start anew with smaller patches."
     )
+
+
+class Passed(NamedTuple):
+    """What came of a batch, beside the gradients.
+
+    Attributes
+    ----------
+    total : scalar Tensor
+        What was differentiated; if it is not finite, nothing was.
+    losses : dict of str to scalar Tensor
+        Unweighted, of the whole batch.
+    images : ImageNumbers
+        Of each patch.
+    """
+
+    total: Tensor
+    losses: Losses
+    images: ImageNumbers
 
 
 @dataclass
@@ -74,22 +103,14 @@ class Passes:
 
     network: nn.Module
     weighting: LossWeighting
-    losses_of: Callable[[PatchBatch], Losses]
+    losses_of: Callable[[PatchBatch], BatchLosses]
     count: int
     divisible: bool = True
     at_once: int = 0
     notices: list[str] = field(default_factory=list)
 
-    def run(self, batch: PatchBatch) -> tuple[Tensor, Losses]:
-        """Leave the gradients of a batch in the parameters.
-
-        Returns
-        -------
-        total : scalar Tensor
-            What was differentiated; if it is not finite, nothing was.
-        losses : dict of str to scalar Tensor
-            Unweighted, of the whole batch.
-        """
+    def run(self, batch: PatchBatch) -> Passed:
+        """Leave the gradients of a batch in the parameters."""
         while True:
             statistics = [buffer.clone() for buffer in self.network.buffers()]
             try:
@@ -120,38 +141,60 @@ class Passes:
             f"{self.count}. It takes somewhat longer."
         )
 
-    def _attempt(self, batch: PatchBatch) -> tuple[Tensor, Losses]:
+    def _attempt(self, batch: PatchBatch) -> Passed:
         self.network.zero_grad(set_to_none=True)
         self.weighting.zero_grad(set_to_none=True)
         if self.at_once:
             return self._in_parts(batch)
         losses = self.losses_of(batch)
-        total = self.weighting(losses)
+        images = self.weighting.image_numbers(losses)
+        if isinstance(self.weighting, MultiObjectiveWeighting):
+            total = self.weighting.descend(losses.means, self.network)
+            return Passed(total, losses.means, images)
+        total = self.weighting.objective(losses)
         if torch.isfinite(total):
-            total.backward()
-        return total, losses
+            total.backward()  # type: ignore[no-untyped-call]
+        return Passed(total, losses.means, images)
 
-    def _in_parts(self, batch: PatchBatch) -> tuple[Tensor, Losses]:
+    def _in_parts(self, batch: PatchBatch) -> Passed:
         names, dropouts = self.weighting.names, _divided_dropouts(self.network, self.count)
-        factors = dict(zip(names, self.weighting.weights().detach(), strict=True))
         whole = loss_counts(batch.labels, batch.classes, names)
         sums: Losses = {}
+        images: list[ImageNumbers] = []
+        totals: list[Tensor] = []
         for first in range(0, self.count, self.at_once):
             rows = slice(first, first + self.at_once)
             for layer in dropouts:
                 layer.rows = rows
-            part = PatchBatch(batch.images[rows], batch.labels[rows], batch.classes[rows])
-            own = loss_counts(part.labels, part.classes, names)
-            losses = {
-                name: loss * (int(own[name]) / max(int(whole[name]), 1))
-                for name, loss in self.losses_of(part).items()
-            }
-            torch.stack([factors[name] * losses[name] for name in names]).sum().backward()  # type: ignore[no-untyped-call]
-            sums = {name: sums.get(name, 0) + losses[name].detach() for name in names}
-        total = self.weighting(sums)
-        if total.requires_grad:  # the learned weights
-            total.backward()
-        return total, sums
+            part = batch.part(rows)
+            losses = self.losses_of(part)
+            images.append(self.weighting.image_numbers(losses))
+            shares = self._shares(losses, loss_counts(part.labels, part.classes, names), whole)
+            totals.append(self._part_backward(losses, shares, whole))
+            sums = {name: sums.get(name, 0) + shares[name].detach() for name in names}
+        total = torch.stack(totals).sum()
+        if not isinstance(self.weighting, InstanceWeighting):
+            total = self.weighting(sums)
+            if total.requires_grad:  # the learned weights
+                total.backward()
+        return Passed(total, sums, ImageNumbers.joined(images))
+
+    def _shares(self, losses: BatchLosses, own: Losses, whole: Losses) -> Losses:
+        """What the losses of a part add to those of the whole."""
+        return {
+            name: loss * (int(own[name]) / max(int(whole[name]), 1))
+            for name, loss in losses.means.items()
+        }
+
+    def _part_backward(self, losses: BatchLosses, shares: Losses, whole: Losses) -> Tensor:
+        """Add the gradients of a part; returns what it adds to the total, where that is a sum."""
+        if isinstance(self.weighting, InstanceWeighting):
+            part = self.weighting.objective(losses, whole)
+        else:
+            factors = self.weighting.weights().detach()
+            part = (factors * self.weighting.stacked(shares)).sum()
+        part.backward()  # type: ignore[no-untyped-call]
+        return part.detach()
 
 
 def _divided_dropouts(network: nn.Module, count: int) -> list[WholeBatchDropout2d]:

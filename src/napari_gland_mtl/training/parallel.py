@@ -66,6 +66,10 @@ class Alone:
         """The losses of the whole batch, from those of this process's share."""
         return losses
 
+    def gathered(self, rows: Tensor, count: int) -> Tensor:
+        """The rows of all `count` patches of a batch, (count, k), from those of its share."""
+        return rows
+
     def anywhere(self, flag: bool) -> bool:
         """Whether the flag is up in any of the processes."""
         return flag
@@ -116,6 +120,12 @@ class Replicas(Alone):
         """The losses of the whole batch: the sums of all processes by the counts of all."""
         counts = loss_counts(share.labels, share.classes, tuple(losses))
         return joined_means(losses, counts)
+
+    def gathered(self, rows: Tensor, count: int) -> Tensor:
+        """The rows of all patches of a batch: each process has some, and 0 for the others."""
+        all_rows = rows.new_zeros((count, rows.shape[1]))
+        all_rows[self.share(count)] = rows
+        return sum_over_processes(all_rows)
 
     def anywhere(self, flag: bool) -> bool:
         """Whether the flag is up in any of the processes."""
@@ -194,9 +204,11 @@ def _fabric(size: int, on_gpu: bool) -> Fabric:
 
 def _without_loss(network: GlandNetwork, losses: Sequence[str]) -> list[nn.Module]:
     """Parts of the network that none of the losses looks at."""
+    heads = (network.uncertainty_head, network.pixel_uncertainty_head)
+    unused: list[nn.Module] = [head for head in heads if head is not None]
     if "classification" not in losses:
-        return [network.class_head]
-    return [network.decoder, network.region_head] if len(losses) == 1 else []
+        return [*unused, network.class_head]
+    return [*unused, network.decoder, network.region_head] if len(losses) == 1 else unused
 
 
 def check_devices(config: TrainingConfig) -> None:

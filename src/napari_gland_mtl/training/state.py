@@ -38,6 +38,8 @@ class Progress:
         The settings, as JSON.
     loss_sums : dict of str to float
         Sums over the steps of the unfinished epoch.
+    loss_gaps : dict of str to int
+        Steps of it in which a batch had nothing to show to a loss.
     measures : dict of str to float
         After the last finished epoch.
     bfloat16 : bool or None
@@ -47,6 +49,8 @@ class Progress:
     unmeasured : dict of str to float
         Weights of the losses in the last step of an epoch of which the measuring was stopped;
         it is taken up again. Else empty.
+    images : dict of str to list of float
+        What was seen of each training image in the unfinished epoch; see `image_table`.
     """
 
     step: int = 0
@@ -54,10 +58,12 @@ class Progress:
     best_epoch: int = 0
     config: str = ""
     loss_sums: dict[str, float] = field(default_factory=dict)
+    loss_gaps: dict[str, int] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)
     bfloat16: bool | None = None
     at_once: int = 0
     unmeasured: dict[str, float] = field(default_factory=dict)
+    images: dict[str, list[float]] = field(default_factory=dict)
 
 
 def _optimizer_tensors(number: int, optimizer: Optimizer) -> dict[str, Tensor]:

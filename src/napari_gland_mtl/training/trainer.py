@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -23,11 +23,13 @@ from ..checkpoint import ModelCard, save_model
 from ..datasets.augmentation import augment
 from ..datasets.patches import PatchBatch, PatchSource
 from ..errors import CheckpointError, InvalidInputError, NonFiniteLossError
-from ..losses.objective import multi_loss
-from ..network import GlandNetwork
+from ..losses.objective import batch_losses
+from ..losses.terms import BatchLosses
+from ..network import GlandNetwork, NetworkOutput, add_uncertainty
 from .config import TrainingConfig, build_weighting
 from .guard import Blend, freeze, set_training
-from .history import EPOCHS_FILE, STEPS_FILE, HistoryWriter
+from .history import EPOCHS_FILE, IMAGES_FILE, STEPS_FILE, HistoryWriter
+from .image_table import add_patches, as_matrix, image_rows
 from .micro_batches import Passes, is_out_of_memory, out_of_memory_words
 from .optimizers import build_optimizers, learning_rate, set_learning_rate
 from .parallel import Alone
@@ -94,6 +96,10 @@ class Trainer:
 
     def __post_init__(self) -> None:
         config = self.config
+        if config.by_instance:
+            add_uncertainty(self.network, config.losses, config.weighting == "instance_pixel")
+            described = self.network.config.model_dump(mode="json")
+            self.card = self.card.model_copy(update={"network": described})
         self.device = self.replicas.device(config.device)
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         self.network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
@@ -108,8 +114,9 @@ class Trainer:
         self.forward = self.replicas.prepare(self.network, config)
         # The probe goes by the clock and may come out differently in every process.
         self.half = self.replicas.anywhere(self.replicas.leads and half)
+        divisible = config.devices == 1 and not config.multi_objective
         self.passes = Passes(
-            self.network, self.weighting, self._losses, config.batch_size, config.devices == 1
+            self.network, self.weighting, self._losses, config.batch_size, divisible
         )
         self.watch = CollapseWatch()
         self.progress.config = config.model_dump_json()
@@ -184,9 +191,11 @@ class Trainer:
         with (
             HistoryWriter(self.folder / STEPS_FILE, "step", first) as steps,
             HistoryWriter(self.folder / EPOCHS_FILE, "epoch", first // per_epoch) as epochs,
+            HistoryWriter(self.folder / IMAGES_FILE, "epoch", first // per_epoch) as images,
         ):
+            tables = (steps, epochs, images)
             if self.progress.unmeasured:
-                yield from self._end_epoch(steps, epochs, stop)
+                yield from self._end_epoch(tables, stop)
             for step in range(first, self.config.total_steps):
                 if self.replicas.anywhere(stop.stopped):
                     break
@@ -196,17 +205,21 @@ class Trainer:
                 yield from self._told(f"step {event.step}", self.passes.take_notices())
                 if (step + 1) % per_epoch == 0:
                     self.progress.unmeasured = event.weights
-                    yield from self._end_epoch(steps, epochs, stop)
+                    yield from self._end_epoch(tables, stop)
         yield self._finish()
 
     def _end_epoch(
-        self, steps: HistoryWriter, epochs: HistoryWriter, stop: Stop
+        self, tables: tuple[HistoryWriter, HistoryWriter, HistoryWriter], stop: Stop
     ) -> Iterator[TrainingEvent]:
         """Measure an epoch and note it down; stopped while measuring, it is left for later."""
         finished = self._finish_epoch(stop)
         if finished is None:
             return
+        steps, epochs, images = tables
         epochs.write(finished.row())
+        seen, self.progress.images = self.progress.images, {}
+        names, losses = self.source.own_names, self.weighting.names
+        images.write_all(image_rows(seen, finished.epoch, names, losses))
         steps.sync()
         # Last: a run killed before this line does the epoch again, rows and all.
         self._save_state()
@@ -259,15 +272,18 @@ class Trainer:
 
     def _trained(self, step: int) -> StepFinished:
         config, start = self.config, time.perf_counter()
-        total, losses = self.passes.run(self._batch(step))
+        batch = self._batch(step)
+        total, losses, images = self.passes.run(batch)
         if not torch.isfinite(total):
             self._give_up("loss", losses, step)
         weights = self.weighting.weights().detach().tolist()
         norm, rate = self._descend(losses, step)
+        if batch.samples is not None:
+            seen = self.replicas.gathered(as_matrix(batch.samples, images), config.batch_size)
+            add_patches(self.progress.images, seen)
         self.progress.step, self.progress.at_once = step + 1, self.passes.at_once
         values = {name: float(value.detach()) for name, value in losses.items()}
-        sums = self.progress.loss_sums
-        self.progress.loss_sums = {name: sums.get(name, 0.0) + values[name] for name in values}
+        self._add_up(values)
         return StepFinished(
             step=step + 1,
             total_steps=config.total_steps,
@@ -280,6 +296,22 @@ class Trainer:
             gradient_norm=norm,
             seconds=time.perf_counter() - start,
         )
+
+    def _add_up(self, values: dict[str, float]) -> None:
+        """Add the losses of a step to those of its epoch; 0 is one that nothing was shown to."""
+        progress = self.progress
+        sums, gaps = progress.loss_sums, progress.loss_gaps
+        progress.loss_sums = {name: sums.get(name, 0.0) + values[name] for name in values}
+        progress.loss_gaps = {name: gaps.get(name, 0) + (values[name] == 0) for name in values}
+
+    def _mean_losses(self) -> dict[str, float]:
+        """Of an epoch, over the steps that showed something to them; NaN if none did."""
+        steps, gaps = self.config.steps_per_epoch, self.progress.loss_gaps
+        shown = {name: steps - gaps.get(name, 0) for name in self.progress.loss_sums}
+        return {
+            name: total / shown[name] if shown[name] else math.nan
+            for name, total in self.progress.loss_sums.items()
+        }
 
     def _descend(self, losses: dict[str, Tensor], step: int) -> tuple[float, float]:
         """Follow the gradients one step; returns their norm and the learning rate."""
@@ -318,7 +350,7 @@ class Trainer:
     def _seed_of(self, step: int) -> int:
         return self.config.seed * 1_000_003 + step
 
-    def _losses(self, batch: PatchBatch) -> dict[str, Tensor]:
+    def _losses(self, batch: PatchBatch) -> BatchLosses:
         """Losses of some patches of the present step, in training mode."""
         config = self.config
         set_training(self.network, config)
@@ -332,15 +364,24 @@ class Trainer:
         ):
             torch.manual_seed(self._seed_of(self.progress.step))
             output = self.forward(images)
-        losses = multi_loss(
-            output,
+        losses = batch_losses(
+            self._said(output),
             batch.labels,
             batch.classes,
             self.network.config.regions,
             config.losses,
             config.geometry_probability,
+            self.network.config.uncertainty,
         )
-        return self.replicas.joined(losses, batch)
+        return replace(losses, means=self.replicas.joined(losses.means, batch))
+
+    def _said(self, output: NetworkOutput) -> NetworkOutput:
+        """The output without uncertainties that the start model predicts and nobody asks for."""
+        log_vars = output.log_vars if self.config.by_instance else None
+        by_pixel = self.config.weighting == "instance_pixel"
+        return output._replace(
+            log_vars=log_vars, log_var_map=output.log_var_map if by_pixel else None
+        )
 
     def _give_up(self, what: str, losses: dict[str, Tensor], step: int) -> NoReturn:
         # Nothing is saved here: this step's batch statistics are in the network already, and
@@ -354,14 +395,14 @@ class Trainer:
 
     def _finish_epoch(self, stop: Stop) -> EpochFinished | None:
         """The epoch that the last step has ended; None if its measuring was stopped."""
-        progress, steps = self.progress, self.config.steps_per_epoch
-        epoch = progress.step // steps
+        progress = self.progress
+        epoch = progress.step // self.config.steps_per_epoch
         measures = self._measures(epoch)
         if self._is_due(epoch) and not measures and stop.stopped:
             return None
-        means = {name: total / steps for name, total in progress.loss_sums.items()}
+        means = self._mean_losses()
         weights, progress.unmeasured = progress.unmeasured, {}
-        progress.loss_sums, progress.measures = {}, measures
+        progress.loss_sums, progress.loss_gaps, progress.measures = {}, {}, measures
         return EpochFinished(
             epoch=epoch,
             epochs=self.config.epochs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from qtpy.QtCore import Signal
@@ -9,6 +10,9 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 
 from ._annotate_list import AreaList, Row
 from ._annotation_places import Places
+
+_BREAKS = re.compile(r"([/\\_.-])")
+"""Where a path may go on in the next line; else a long name makes the dock wider than it is."""
 
 
 class AreasPanel(QWidget):
@@ -18,9 +22,12 @@ class AreasPanel(QWidget):
     ----------
     place_clicked : Signal
         The user wants them in another folder.
+    next_clicked : Signal
+        The user wants an area around the least certain gland that is in none.
     """
 
     place_clicked = Signal()
+    next_clicked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -36,13 +43,23 @@ class AreasPanel(QWidget):
             "already are listed."
         )
         self.place_button.clicked.connect(lambda: self.place_clicked.emit())
+        self.next_button = QPushButton("Annotate next")
+        self.next_button.setObjectName("next_area_button")
+        self.next_button.setToolTip(
+            "Make an area around the gland that the model is least certain of, among those in no "
+            "area yet. The image must have been segmented."
+        )
+        self.next_button.clicked.connect(lambda: self.next_clicked.emit())
+        head = QHBoxLayout()
+        head.addWidget(self.title, 1)
+        head.addWidget(self.next_button)
         row = QHBoxLayout()
         row.addWidget(self.place_label, 1)
         row.addWidget(self.place_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self.title)
+        layout.addLayout(head)
         layout.addWidget(self.list)
         layout.addLayout(row)
 
@@ -51,5 +68,6 @@ class AreasPanel(QWidget):
         self.list.show_rows(rows)
         self.setVisible(places is not None)
         if places is not None:
-            self.place_label.setText(f"{places.note} Kept in {places.default.name}.".strip())
+            text = f"{places.note} Kept in {places.default.name}.".strip()
+            self.place_label.setText(_BREAKS.sub("\\1\u200b", text))
             self.place_label.setToolTip(str(places.default))

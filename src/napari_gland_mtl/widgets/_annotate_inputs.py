@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,14 @@ class AnnotateInputs(QWidget):
         self.pixel_size.set_layer(image)
         self.refresh()
 
+    def show_subject(self, image: Any, mpp: float | None = None, model: str = "") -> None:
+        """Choose an image, and what is known of it in another dock, where it is not known here."""
+        self.image_chooser.choose(image)
+        if mpp is not None:
+            self.pixel_size.enter(mpp)
+        if model:
+            self.model_chooser.choose(model)
+
     def identity(self) -> ImageIdentity | None:
         """What recognises the chosen image; None if there is none that can be annotated."""
         image = self.image_chooser.layer
@@ -101,19 +110,28 @@ class AnnotateInputs(QWidget):
         InvalidInputError, MissingPixelSizeError, ModelNotFoundError
             If something is missing, or the area would be too large or too small.
         """
+        request = replace(self.next_request(project), window=self.window_of(self.image()))
+        check_size(area_shape(request.window, request.slide_mpp, request.model_mpp))
+        return replace(request, predict=BEGINNINGS[self.beginning.currentText()])
+
+    def next_request(self, project: Path) -> NewArea:
+        """What is asked for if the part is chosen later: begun with the prediction, all of it.
+
+        Raises
+        ------
+        InvalidInputError, MissingPixelSizeError, ModelNotFoundError
+            If something is missing.
+        """
         image = self.image()
         entry = self.model_chooser.entry
         model = self.model_chooser.model()
         if entry is None:
             raise ModelNotFoundError("Choose a model: its um/px is that of the area.")
-        mpp = self.pixel_size.value()
-        window = self.window_of(image)
-        check_size(area_shape(window, mpp, entry.card.mpp))
         identity = identity_of(image)
         return NewArea(
             image=image_source(image),
-            slide_mpp=mpp,
-            window=window,
+            slide_mpp=self.pixel_size.value(),
+            window=(0, 0, *image_shape(image)),
             project=project,
             slide=image.name if identity is None else identity.name,
             slide_path="" if identity is None or identity.path is None else str(identity.path),
@@ -121,7 +139,7 @@ class AnnotateInputs(QWidget):
             model=model,
             model_name=str(entry.name),
             model_mpp=float(entry.card.mpp),
-            predict=BEGINNINGS[self.beginning.currentText()],
+            predict=True,
         )
 
     def image(self) -> Any:

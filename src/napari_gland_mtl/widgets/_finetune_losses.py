@@ -30,6 +30,13 @@ WEIGHTINGS = {
     "convex": "Convex pair",
     "convex_trained": "Convex pair, learned",
     "alternating": "One optimiser per loss",
+    "instance": "Learned uncertainty per image",
+    "instance_pixel": "Learned uncertainty per image and pixel",
+    "upgrad": "UPGrad (multi-objective)",
+    "mgda": "MGDA (multi-objective)",
+    "pcgrad": "PCGrad (multi-objective)",
+    "aligned_mtl": "Aligned-MTL (multi-objective)",
+    "imtl_g": "IMTL-G (multi-objective)",
 }
 WARNING_COLOR = "#d55e00"
 PAIRS = ("convex", "convex_trained")
@@ -98,6 +105,11 @@ class LossChoice(QWidget):
                 f"The convex pair weighs two losses against each other, but {len(losses)} "
                 f"{'is' if len(losses) == 1 else 'are'} ticked under “Settings”. Tick two, or "
                 "choose another weighting."
+            )
+        if self.weighting() == "instance_pixel" and "segmentation" not in losses:
+            return (
+                "Learned uncertainty per pixel is about the segmentation loss, which is not ticked "
+                "under “Settings”. Tick it, or choose “Learned uncertainty per image”."
             )
         if self.weighting() == "fixed" and not any(self.sliders[n].value() for n in losses):
             return "All fixed weights are 0. Raise at least one under “Settings”."

@@ -133,6 +133,19 @@ class PixelSizeField(QWidget):
             )
         return mpp
 
+    def known(self) -> float | None:
+        """The pixel size in um; None if there is none that could be used."""
+        try:
+            return self.value()
+        except (MissingPixelSizeError, InvalidInputError):
+            return None
+
+    def enter(self, mpp: float) -> None:
+        """Take a pixel size that was entered elsewhere, unless one is known here."""
+        if not self.edit.text().strip():
+            self.edit.setText(f"{mpp:.5g}")
+            self._remember(self.edit.text())
+
     def set_layer(self, layer: Any | None) -> None:
         """Show the pixel size of another layer."""
         self.disconnect_events()

@@ -20,12 +20,15 @@ from ..export.layers import (
     LayerData,
     gland_table,
     layers_from_segmentation,
-    role_of,
 )
-from ..export.ome_zarr import ATTRIBUTE, GLANDS
+from ..export.ome_zarr import ATTRIBUTE, GLANDS, REGIONS
 from ..export.summary import segmentation_from
+from ..export.uncertainty_map import UNCERTAINTY
 from ..segmentation import Segmentation
-from ._layer_styles import glands_style
+from ._layer_styles import glands_style, uncertainty_style
+
+RESULT_ROLES = (REGIONS, UNCERTAINTY, GLANDS)
+"""Layers of a result, from the lowest to the uppermost."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +93,12 @@ class ResultRecord:
     Attributes
     ----------
     role : str
-        ``"regions"`` or ``"glands"``.
+        One of `RESULT_ROLES`.
     image_id, image_name : str
         The image layer it belongs to; the identity is empty in what comes from a file.
     fingerprint : int
         Checksum of the labels as they were computed: tells whether they were edited since.
+        0 for what cannot be edited.
     window : tuple of int or None
         (y0, x0, y1, x1) of the result in the image, in the image's pixels.
     summary : dict
@@ -104,16 +108,16 @@ class ResultRecord:
     role: str
     image_id: str
     image_name: str
-    fingerprint: int
+    fingerprint: int = 0
     window: tuple[int, int, int, int] | None = None
     summary: dict[str, Any] = field(default_factory=dict)
 
 
 def record_of(attributes: Mapping[str, Any]) -> ResultRecord | None:
     """What the metadata of a layer says if it is a result of this plugin, else None."""
-    if role_of(attributes) is None:
+    found = (attributes.get("metadata") or {}).get(ATTRIBUTE)
+    if not isinstance(found, Mapping) or found.get("role") not in RESULT_ROLES:
         return None
-    found = attributes["metadata"][ATTRIBUTE]
     known = {item.name for item in fields(ResultRecord)}
     try:
         return ResultRecord(**{name: found[name] for name in known & set(found)})
@@ -127,7 +131,7 @@ def to_layer_data(
     offset: tuple[float, float] = (0.0, 0.0),
     image_mpp: float | None = None,
 ) -> list[LayerData]:
-    """Two label layers for one segmentation, regions below glands.
+    """Layers for one segmentation: regions, uncertainty where it is known (hidden), glands.
 
     Parameters
     ----------
@@ -155,9 +159,11 @@ def to_layer_data(
         record = {**attributes["metadata"][ATTRIBUTE], **owner}
         glands = record["role"] == GLANDS
         style = glands_style(segmentation.table, record["summary"]) if glands else {}
+        if record["role"] == UNCERTAINTY:
+            style = {**uncertainty_style(), "visible": False}
         attributes = {**attributes, **placed, **style, "metadata": {ATTRIBUTE: record}}
         data.append((labels, attributes, kind))
-    return data
+    return sorted(data, key=_height)
 
 
 def as_computed(regions: LayerData, glands: LayerData) -> Segmentation:
@@ -182,6 +188,10 @@ def as_computed(regions: LayerData, glands: LayerData) -> Segmentation:
         np.asarray(glands[0]).astype(np.int32, copy=False),
         gland_table(glands[1].get("features")),
     )
+
+
+def _height(item: LayerData) -> int:
+    return RESULT_ROLES.index(item[1]["metadata"][ATTRIBUTE]["role"])
 
 
 def _window(

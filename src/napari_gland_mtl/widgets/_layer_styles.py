@@ -22,6 +22,8 @@ from ..storage.ngff import TISSUE_COLOR
 GLANDS_OPACITY = 1.0
 TISSUE_OPACITY = 0.3
 HEAT_MAP_OPACITY = 0.6
+UNCERTAINTY_OPACITY = 0.8
+UNCERTAINTY_COLOR = "#39ff14"
 LISTED_LABELS = 2**16 - 1
 """The largest label that napari finds in a list of colours without numba."""
 CLEAR = (0.0, 0.0, 0.0, 0.0)
@@ -136,6 +138,21 @@ def heat_map_style(index: int) -> dict[str, Any]:
     colors = np.array([rgba(color, 0.0), rgba(color)])
     # Light on white glass adds nothing: the map is laid over the stain instead.
     return {"colormap": colors, "blending": "translucent", "opacity": HEAT_MAP_OPACITY}
+
+
+def uncertainty_style() -> dict[str, Any]:
+    """Layer attributes of a map of uncertainty: clear where the network is sure, then bright green.
+
+    It is the colour of no region and of no class, and is seen on pink as on purple and blue.
+    """
+    colors = np.array([rgba(UNCERTAINTY_COLOR, 0.0), rgba(UNCERTAINTY_COLOR)])
+    return {
+        # The name that napari gives makes its controls wider, and the canvas narrower.
+        "colormap": {"name": "uncertainty", "colors": colors},
+        "contrast_limits": (0.0, 1.0),
+        "blending": "translucent",
+        "opacity": UNCERTAINTY_OPACITY,
+    }
 
 
 def tissue_style() -> dict[str, Any]:

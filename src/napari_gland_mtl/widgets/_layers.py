@@ -1,30 +1,28 @@
-"""The viewer's layers: only this file changes them, and `_slide_layers` for slides.
+"""The viewer's layers: which belong to a result, and what they say of it.
 
-An image has at most one pair of result layers, recognised by their metadata, not by name. A new
-run takes their place in the list; what the user has painted on since is kept, renamed. New
-layers are built in full before the first old one is taken away, so that a failure leaves
-everything as it was.
+An image has at most one layer of each role of a result (regions, glands, uncertainty), recognised
+by its metadata, not by name. `_result_showing` puts them there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
 
 from ..errors import InvalidInputError
-from ..export.layers import LayerData, gland_table, was_edited
+from ..export.layers import LayerData, gland_table
 from ..export.ome_zarr import ATTRIBUTE, GLANDS, REGIONS
-from ..export.slide_layers import HEAT_MAP, slide_role
+from ..export.slide_layers import HEAT_MAP, SLIDE_UNCERTAINTY, slide_role
+from ..export.uncertainty_map import UNCERTAINTY
 from ..segmentation import Segmentation
 from ._image_source import image_shape, placement_of
 from ._layer_data import ResultRecord, as_computed, record_of
-from ._layer_styles import contour_width, glands_style
+from ._layer_styles import contour_width, glands_style, uncertainty_style
 
-KEPT_LOOK = ("opacity", "blending", "contour")
+MAPS = (HEAT_MAP, SLIDE_UNCERTAINTY)
 SHAPES_COLOR = "#009e73"
 
 
@@ -60,7 +58,7 @@ class LayerWatch:
 def image_layers(viewer: Any) -> list[Image]:
     """Layers that may be segmented, the topmost first, as in napari's list."""
     images = [layer for layer in reversed(viewer.layers) if isinstance(layer, Image)]
-    return [layer for layer in images if slide_role({"metadata": layer.metadata}) != HEAT_MAP]
+    return [layer for layer in images if not _is_map(layer)]
 
 
 def active_image(viewer: Any) -> Image | None:
@@ -74,9 +72,9 @@ def is_open(viewer: Any, layer: Layer | None) -> bool:
     return layer is not None and layer in viewer.layers
 
 
-def result_layers(viewer: Any, image: Layer) -> dict[str, Labels]:
-    """The result layers of an image by their role, ``"regions"`` and ``"glands"``."""
-    found: dict[str, Labels] = {}
+def result_layers(viewer: Any, image: Layer) -> dict[str, Layer]:
+    """The result layers of an image by their role, one of `RESULT_ROLES`."""
+    found: dict[str, Layer] = {}
     for layer in viewer.layers:
         record = _record(layer)
         if record is not None and record.image_id == str(image.unique_id):
@@ -84,8 +82,8 @@ def result_layers(viewer: Any, image: Layer) -> dict[str, Labels]:
     return found
 
 
-def result_data(viewer: Any, image: Layer) -> tuple[LayerData, LayerData]:
-    """The result of an image as it is now, regions and glands, for another thread.
+def result_data(viewer: Any, image: Layer) -> tuple[LayerData, ...]:
+    """The result of an image as it is now, for another thread: regions, glands, uncertainty.
 
     Raises
     ------
@@ -100,13 +98,14 @@ def result_data(viewer: Any, image: Layer) -> tuple[LayerData, LayerData]:
         raise InvalidInputError(
             f"The {missing[0]} layer of “{image.name}” was removed. Run the segmentation again."
         )
-    return _copied(found[REGIONS]), _copied(found[GLANDS])
+    labels = _copied(found[REGIONS]), _copied(found[GLANDS])
+    return (*labels, *(found[role].as_layer_data_tuple() for role in found if role == UNCERTAINTY))
 
 
 def shown_segmentation(viewer: Any, image: Layer) -> Segmentation | None:
     """As computed, with its table, from a complete pair of result layers; else None."""
     found = result_layers(viewer, image)
-    if set(found) != {REGIONS, GLANDS}:
+    if not {REGIONS, GLANDS} <= set(found):
         return None
     pair = [found[role].as_layer_data_tuple() for role in (REGIONS, GLANDS)]
     try:
@@ -134,7 +133,7 @@ def adopt_opened_results(viewer: Any) -> None:
             if belong_together(image, layer, layer.metadata[ATTRIBUTE]):
                 found = {**layer.metadata[ATTRIBUTE], "image_id": str(image.unique_id)}
                 layer.metadata = {**layer.metadata, ATTRIBUTE: found}
-                _outline(layer)
+                _dress(layer)
                 break
 
 
@@ -146,9 +145,18 @@ def belong_together(image: Layer, result: Layer, record: Mapping[str, Any]) -> b
     return record.get("image_name") == image.name
 
 
-def _outline(layer: Labels) -> None:
-    """Draw glands as outlines in the colours of their classes."""
+def _is_map(layer: Layer) -> bool:
+    """Whether an image layer is a result, not tissue."""
+    attributes = {"metadata": layer.metadata}
+    return _record(layer) is not None or slide_role(attributes) in MAPS
+
+
+def _dress(layer: Layer) -> None:
+    """Give a layer from a file the look it has after a run."""
     record = _record(layer)
+    if record is not None and record.role == UNCERTAINTY:
+        for name, value in uncertainty_style().items():
+            setattr(layer, name, value)
     if record is not None and record.role == GLANDS:
         for name, value in glands_style(gland_table(layer.features), record.summary).items():
             setattr(layer, name, value)
@@ -160,59 +168,6 @@ def activate_glands(viewer: Any, image: Layer) -> None:
     glands = result_layers(viewer, image).get(GLANDS)
     if glands is not None:
         viewer.layers.selection.active = glands
-
-
-@dataclass(frozen=True)
-class Replacement:
-    """What `show_results` did with the layers before.
-
-    Attributes
-    ----------
-    removed : tuple of Labels
-        Taken out of the viewer.
-    notices : tuple of str
-        What the user should know: layers kept because they were edited.
-    """
-
-    removed: tuple[Labels, ...] = ()
-    notices: tuple[str, ...] = ()
-
-
-def show_results(viewer: Any, image: Layer, data: Sequence[LayerData]) -> Replacement:
-    """Put new result layers right above their image, instead of the ones before.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-    image : napari.layers.Image
-    data : sequence of tuple
-        From `to_layer_data`.
-    """
-    previous = result_layers(viewer, image)
-    fresh = [_create(item, previous) for item in data]
-    return _swap(viewer, image, fresh)
-
-
-def restore_results(viewer: Any, image: Layer, layers: Sequence[Labels]) -> Replacement:
-    """Put back the layers that `show_results` removed, instead of those it showed."""
-    return _swap(viewer, image, layers)
-
-
-def _swap(viewer: Any, image: Layer, fresh: Sequence[Labels]) -> Replacement:
-    removed: list[Labels] = []
-    notices: list[str] = []
-    for old in result_layers(viewer, image).values():
-        if was_edited(old.data, {"metadata": old.metadata}):
-            notices.append(_keep(old))
-        else:
-            viewer.layers.remove(old)
-            removed.append(old)
-    below: Layer = image
-    for layer in fresh:
-        viewer.layers.insert(viewer.layers.index(below) + 1, layer)
-        below = layer
-    viewer.layers.selection.active = below
-    return Replacement(tuple(removed), tuple(notices))
 
 
 def add_shapes_layer(viewer: Any, image: Layer) -> Shapes:
@@ -249,27 +204,5 @@ def _copied(layer: Labels) -> LayerData:
 
 
 def _record(layer: Layer) -> ResultRecord | None:
-    return record_of({"metadata": layer.metadata}) if isinstance(layer, Labels) else None
-
-
-def _create(item: LayerData, previous: dict[str, Labels]) -> Labels:
-    """A new layer, with what the user chose for the one that it replaces."""
-    layer = Layer.create(*item)
-    record = _record(layer)
-    role = "" if record is None else record.role
-    if role == GLANDS:
-        layer.contour = contour_width(layer.data.shape)
-    if role in previous:
-        for name in KEPT_LOOK:
-            setattr(layer, name, getattr(previous[role], name))
-    return layer
-
-
-def _keep(layer: Labels) -> str:
-    """Make a result that was painted on the user's own layer; says so."""
-    record = _record(layer)
-    layer.metadata = {k: v for k, v in layer.metadata.items() if k != ATTRIBUTE}
-    if record is not None:
-        layer.name = f"{record.image_name} {record.role} (edited)"
-    layer.visible = False
-    return f"You had edited a result: it was kept, hidden, as “{layer.name}”."
+    shows = isinstance(layer, Labels | Image)
+    return record_of({"metadata": layer.metadata}) if shows else None

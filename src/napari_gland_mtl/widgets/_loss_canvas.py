@@ -1,8 +1,7 @@
 """One panel of the figure as a widget.
 
-The panel is drawn to a picture by matplotlib's own renderer; a paint event only copies it and
-draws the cursor's line over it, which costs nothing. Whoever arranges the panels draws one anew
-by its `pieces`, so that none of them holds up the window.
+The panel is drawn to a picture (`_loss_picture`); the cursor's line is painted over it, which costs
+nothing.
 """
 
 from __future__ import annotations
@@ -11,19 +10,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from qtpy.QtCore import QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QImage, QPainter, QPen
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor, QPainter, QPen
 
 from ..plots import FigureOptions, FigureTheme, RunHistory
 from ..plots.options import PANEL_HELP, PANELS
-
-DPI = 96
-HEIGHT = 150
-MIN_WIDTH = 220
+from ._loss_picture import PictureCanvas
 
 
-class PanelCanvas(QWidget):
+class PanelCanvas(PictureCanvas):
     """Shows one panel.
 
     Parameters
@@ -38,37 +33,19 @@ class PanelCanvas(QWidget):
     """The mouse has gone, or Escape was pressed."""
     key_moved = Signal(int)
     """An arrow key was pressed: -1 or 1; Home and End are -2 and 2."""
-    exposed = Signal(object)
-    """It came into view and does not show the present state."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
         from ..plots.panel import Panel
 
         self.name = name
         self.setObjectName(f"panel_{name}")
         self.setAccessibleName(PANELS[name])
         self.setToolTip(PANEL_HELP[name])
-        self.setMouseTracking(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setMinimumWidth(MIN_WIDTH)
-        self.setFixedHeight(HEIGHT)
-        self._figure = Figure(dpi=DPI)
-        self._agg = FigureCanvasAgg(self._figure)
-        self.panel = Panel(self._figure.add_axes((0, 0, 1, 1)), name)
-        self._picture: QImage | None = None
+        self.accept_keys()
+        self.panel = Panel(self.axes, name)
         self._content: tuple[Sequence[RunHistory], FigureOptions, FigureTheme] | None = None
-        self._stale = True
         self._cursor: float | None = None
-        self.renders = 0
-
-    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Wide enough for its ticks."""
-        return QSize(300, HEIGHT)
 
     # ---------------------------------------------------------------- drawing
 
@@ -77,8 +54,7 @@ class PanelCanvas(QWidget):
     ) -> None:
         """Draw these when it is in view."""
         self._content = (runs, options, theme)
-        self._stale = True
-        self.update()
+        self.set_stale()
 
     def pieces(self) -> list[Callable[[], None]]:
         """What is to be called, one after another, to draw it; `update` shows it then."""
@@ -91,16 +67,8 @@ class PanelCanvas(QWidget):
         ]
 
     def _begin(self) -> None:
-        if self._content is None:
-            return
-        from ..plots.axes import place
-
-        self._stale = False
-        width, height, ratio = self.width() / DPI, self.height() / DPI, self.devicePixelRatioF()
-        self._figure.set_dpi(DPI * ratio)
-        self._figure.set_size_inches(width, height, forward=False)
-        self._figure.set_facecolor(self._content[2].background)
-        place(self.panel.axes, 0, 0, width, height)
+        if self._content is not None:
+            self.begin_picture(self._content[2].background)
 
     def _prepare(self, index: int) -> None:
         if self._content is not None and index < len(self._content[0]):
@@ -112,35 +80,16 @@ class PanelCanvas(QWidget):
             self.panel.draw(*self._content)
 
     def _render(self) -> None:
-        if self._content is None:
-            return
-        self._agg.draw()
-        width, height = self._agg.get_width_height(physical=True)
-        buffer = bytes(self._agg.buffer_rgba())
-        image = QImage(buffer, width, height, 4 * width, QImage.Format.Format_RGBA8888)
-        self._picture = image.copy()
-        self._picture.setDevicePixelRatio(self.devicePixelRatioF())
-        self.renders += 1
+        if self._content is not None:
+            self.render_picture()
 
-    def paintEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Copy the picture and draw the cursor over it."""
-        if self._stale:
-            self.exposed.emit(self)
-        if self._picture is None or self._content is None:
-            return
-        painter = QPainter(self)
-        painter.drawImage(QRectF(self.rect()), self._picture)
+    def paint_over(self, painter: QPainter) -> None:
+        """Draw the cursor."""
         x = self._pixel(self._cursor)
-        if x is not None:
+        if x is not None and self._content is not None:
             bottom, top = self._vertical()
             painter.setPen(QPen(QColor(self._content[2].text), 1, Qt.PenStyle.DashLine))
             painter.drawLine(int(x), int(top), int(x), int(bottom))
-        painter.end()
-
-    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Show the old picture stretched until it is drawn anew."""
-        self._stale = True
-        super().resizeEvent(event)
 
     # ---------------------------------------------------------------- the cursor
 

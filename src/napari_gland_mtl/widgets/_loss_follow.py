@@ -65,6 +65,7 @@ class Wanted:
 
     paths: tuple[Path, ...] = ()
     active: bool = True
+    images: bool = False
     _changed: threading.Event = field(default_factory=threading.Event)
 
     def follow(self, paths: Sequence[Path]) -> None:
@@ -75,6 +76,11 @@ class Wanted:
     def set_active(self, active: bool) -> None:
         """Whether anybody looks."""
         self.active = active
+        self._changed.set()
+
+    def set_images(self, images: bool) -> None:
+        """Whether the numbers of the training images are looked at."""
+        self.images = images
         self._changed.set()
 
     def wait(self) -> None:
@@ -99,7 +105,7 @@ def follow_job(wanted: Wanted, list_runs: Lister | None = None) -> Job:
         follower = _Follower(list_runs or _list_runs)
         while not stop.stopped:
             if wanted.active:
-                yield from follower.look(wanted.paths, stop)
+                yield from follower.look(wanted.paths, stop, wanted.images)
             wanted.wait()
 
     return job
@@ -112,8 +118,10 @@ class _Follower:
         self._listed: tuple[RunEntry, ...] | None = None
         self._runs: dict[Path, RunHistory | None] = {}
 
-    def look(self, paths: Sequence[Path], stop: StopToken) -> Iterator[FollowEvent]:
-        """Tell what is new."""
+    def look(
+        self, paths: Sequence[Path], stop: StopToken, images: bool = False
+    ) -> Iterator[FollowEvent]:
+        """Tell what is new, of the training images only where `images` are looked at."""
         if time.monotonic() - self._listed_at > LIST_S:
             entries = tuple(self._list_runs())
             self._listed_at = time.monotonic()
@@ -122,9 +130,9 @@ class _Follower:
                 yield RunsListed(entries)
         self._runs = {path: run for path, run in self._runs.items() if path in paths}
         for path in paths:
-            yield from self._read(path, stop)
+            yield from self._read(path, stop, images)
 
-    def _read(self, path: Path, stop: StopToken) -> Iterator[FollowEvent]:
+    def _read(self, path: Path, stop: StopToken, images: bool) -> Iterator[FollowEvent]:
         first = path not in self._runs
         try:
             if first:
@@ -132,7 +140,10 @@ class _Follower:
                 self._runs[path] = RunHistory(path)
             run = self._runs[path]
             if run is not None:
-                yield from self._grow(run, first, stop)
+                # Whoever begins to look at images is told even if there are none.
+                anew = first or run.with_images != images
+                run.with_images = images
+                yield from self._grow(run, anew, stop)
         except (GlandMTLError, OSError) as error:
             if self._runs.get(path) is not None or first:
                 self._runs[path] = None

@@ -8,7 +8,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QLabel
 
-from ..plots import RunHistory, loss_color, loss_title
+from ..plots import RunHistory, loss_color, loss_title, on_ground
 from ..plots.figure import loss_names
 
 LINE = QSize(30, 12)
@@ -59,11 +59,12 @@ class LossLegend(QLabel):
         self.setWordWrap(True)
         self.setToolTip("The losses have the same colours in every figure and dock.")
 
-    def show_runs(self, runs: Sequence[RunHistory]) -> None:
-        """Name the losses of these runs."""
+    def show_runs(self, runs: Sequence[RunHistory], ground: str = "#000000") -> None:
+        """Name the losses of these runs, on a ground of this colour."""
         self.setText(
             " &nbsp; ".join(
-                f'<span style="color:{loss_color(name, place)}">━━</span>&nbsp;{loss_title(name)}'
+                f'<span style="color:{on_ground(loss_color(name, place), ground)}">━━</span>&nbsp;'
+                f"{loss_title(name)}"
                 for place, name in enumerate(loss_names(runs))
             )
         )

@@ -13,7 +13,8 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 from ..plots import FigureOptions, FigureTheme, RunHistory
 from ..plots.figure import shown_panels
 from ..plots.panel import x_limits
-from ._loss_canvas import MIN_WIDTH, PanelCanvas
+from ._loss_canvas import PanelCanvas
+from ._loss_picture import MIN_WIDTH
 from ._piecewise import Piecewise
 
 COLUMN_WIDTH = 300

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ..plots import FigureOptions, RunHistory, loss_color, loss_title
+from ..plots import FigureOptions, RunHistory, loss_color, loss_title, on_ground
 from ..plots.options import PANEL_HELP
 from ..plots.reading import LOSS_PANELS, Reading, read_at
 from ._loss_legend import sample_line
@@ -67,9 +67,13 @@ class ValueTable(QWidget):
         return table
 
     def show_values(
-        self, runs: Sequence[RunHistory], x: float | None, options: FigureOptions
+        self,
+        runs: Sequence[RunHistory],
+        x: float | None,
+        options: FigureOptions,
+        ground: str = "#000000",
     ) -> None:
-        """Show the numbers at a step or epoch; the latest where it is None."""
+        """Show the numbers at a step or epoch, the latest where it is None."""
         place = float("inf") if x is None else x
         found = [(run, read_at(run, place, options)) for run in runs]
         readings = [(run, reading) for run, reading in found if reading is not None]
@@ -78,7 +82,7 @@ class ValueTable(QWidget):
             return
         self.title.setText(_title([reading for _, reading in readings], x, options))
         rows = [
-            (run, reading, name, loss_color(name, place))
+            (run, reading, name, on_ground(loss_color(name, place), ground))
             for run, reading in readings
             for place, name in enumerate(run.losses)
         ]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from ..export.uncertainty_map import UNCERTAINTY
 from ..segmentation import Segmentation
 from . import _result_text as words
 from ._layer_styles import legend
 from ._legend import LegendBox
+from ._uncertainty_row import UncertaintyRow
 
 
 class ResultPanel(QWidget):
@@ -35,13 +39,14 @@ class ResultPanel(QWidget):
         self.save_button = self._create_button(
             "Save masks…", "save_button", "Write image, masks and table to one OME-Zarr folder."
         )
+        self.uncertainty = UncertaintyRow()
         self.table_button.clicked.connect(lambda: self.table_clicked.emit())
         self.save_button.clicked.connect(lambda: self.save_clicked.emit())
         self._arrange()
         self.hide()
 
-    def show_segmentation(self, segmentation: Segmentation) -> None:
-        """Describe a result."""
+    def show_segmentation(self, segmentation: Segmentation, uncertainty: Any = None) -> None:
+        """Describe a result; `uncertainty` is the layer that shows it."""
         found = segmentation
         self.class_label.setText(
             words.class_sentence(found.class_probabilities, found.class_is_supported)
@@ -57,7 +62,9 @@ class ResultPanel(QWidget):
         )
         counts, unknown = words.class_counts(found)
         self.legend_box.show_entries(legend(found.hierarchy, counts, unknown))
-        self.table_button.setEnabled(bool(len(found.table.get("label", ()))))
+        glands = len(found.table.get("label", ()))
+        self.table_button.setEnabled(bool(glands))
+        self.uncertainty.show_state(uncertainty, glands, UNCERTAINTY in found.table)
         self.show()
 
     def _create_label(self, name: str) -> QLabel:
@@ -85,6 +92,7 @@ class ResultPanel(QWidget):
             self.topology_label,
         ):
             layout.addWidget(widget)
+        layout.addWidget(self.uncertainty)
         row = QHBoxLayout()
         row.addWidget(self.table_button)
         row.addWidget(self.save_button)

@@ -6,7 +6,8 @@ Each kind of run knows what becomes of its own result; none knows the dock.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ class Run:
         What a failure leaves of the viewer's layers, in words.
     share : float or None
         How much of a stage is done, 0 to 1, where it counts no tiles.
+    showing : deque of iterator
+        What is to be done in the window in pieces; the dock takes it from here.
     """
 
     name = "gland-mtl job"
@@ -52,6 +55,7 @@ class Run:
         self.offer: Offer | None = None
         self.kept = UNCHANGED
         self.share: float | None = None
+        self.showing: deque[Iterator[None]] = deque()
 
     def notice(self, text: str) -> None:
         """Remember something to know, once."""

@@ -10,13 +10,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..export.layers import LayerData
-from ..jobs.events import Event, Stage
+from ..jobs.events import Event, SegmentationDone, Stage
 from ..jobs.runner import Job
 from ..jobs.stop import StopToken
+from ._gland_outlines import GlandOutlines, gland_outlines
 from ._image_source import ImageSource, Window
+from ._layer_styles import contour_width
+
+if TYPE_CHECKING:
+    from ..segmentation import Segmentation
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,25 @@ class SegmentRequest:
     window: Window | None = None
 
 
+@dataclass(frozen=True)
+class FieldFound(Event):
+    """The result of a field, with all that would keep the window waiting.
+
+    Attributes
+    ----------
+    segmentation : Segmentation
+    offset : tuple of int
+        (y, x) px of the image at which it begins.
+    outlines : GlandOutlines
+    """
+
+    segmentation: Segmentation
+    offset: tuple[int, int]
+    outlines: GlandOutlines
+
+
 def segmentation_job(request: SegmentRequest) -> Job:
-    """A job that segments an image; its last event carries the result."""
+    """A job that segments an image; its last event is `FieldFound`."""
 
     def job(stop: StopToken) -> Iterator[Event]:
         yield Stage("Loading the network")
@@ -48,15 +70,22 @@ def segmentation_job(request: SegmentRequest) -> Job:
         spare_the_window()
         config = SegmentConfig(**request.settings)
         with request.image.opened(config.mpp) as slide:
-            yield from segment_image(slide, config, stop=stop, region=request.window)
+            for event in segment_image(slide, config, stop=stop, region=request.window):
+                yield _found(event) if isinstance(event, SegmentationDone) else event
 
     return job
+
+
+def _found(done: SegmentationDone) -> FieldFound:
+    glands = done.segmentation.glands
+    outlines = gland_outlines(glands, contour_width(glands.shape))
+    return FieldFound(done.segmentation, done.offset, outlines)
 
 
 def save_job(
     path: Path,
     image: ImageSource,
-    result: tuple[LayerData, LayerData],
+    result: tuple[LayerData, ...],
     offset: tuple[int, int],
     overwrite: bool,
 ) -> Job:

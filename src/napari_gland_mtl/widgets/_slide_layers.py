@@ -8,7 +8,7 @@ image has from a run in memory stays beside them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,16 @@ from napari.layers import Labels, Layer
 
 from ..export.layers import LayerData, gland_table
 from ..export.ome_zarr import ATTRIBUTE
-from ..export.slide_layers import HEAT_MAP, SLIDE_GLANDS, SLIDE_ROLES, TISSUE_MASK
+from ..export.slide_layers import (
+    HEAT_MAP,
+    SLIDE_GLANDS,
+    SLIDE_ROLES,
+    SLIDE_UNCERTAINTY,
+    TISSUE_MASK,
+)
 from ..regions import RegionHierarchy
 from ._image_source import placement_of
-from ._layer_styles import heat_map_style, slide_glands_style, tissue_style
+from ._layer_styles import heat_map_style, slide_glands_style, tissue_style, uncertainty_style
 from ._layers import belong_together, image_layers
 
 if TYPE_CHECKING:
@@ -53,6 +59,8 @@ class ShownSlide:
         Glands in the table of the layer.
     maps : tuple of str
         Names of the layers with a map of class probability.
+    uncertainty : Layer or None
+        That shows how certain the model is; None in results of earlier versions.
     """
 
     path: Path
@@ -60,6 +68,7 @@ class ShownSlide:
     hierarchy: RegionHierarchy
     rows: int
     maps: tuple[str, ...] = ()
+    uncertainty: Layer | None = None
 
 
 def slide_layers(viewer: Any, image: Layer) -> dict[Kind, Layer]:
@@ -82,7 +91,9 @@ def shown_slide(viewer: Any, image: Layer) -> ShownSlide | None:
     maps = tuple(layer.name for (_, shown), layer in found.items() if shown is not None)
     hierarchy = RegionHierarchy.model_validate(record["hierarchy"])
     rows = len(glands.features)
-    return ShownSlide(Path(record["path"]), record["summary"], hierarchy, rows, maps)
+    uncertainty = found.get((SLIDE_UNCERTAINTY, None))
+    path = Path(record["path"])
+    return ShownSlide(path, record["summary"], hierarchy, rows, maps, uncertainty)
 
 
 def show_store(
@@ -91,11 +102,13 @@ def show_store(
     store: StoreLayers,
     hidden: Mapping[Layer, bool] | None = None,
     roles: Collection[str] = SLIDE_ROLES,
-) -> dict[str, Layer]:
-    """Put the layers of a store right above their image, instead of those before.
+    shown: dict[str, Layer] | None = None,
+) -> Iterator[None]:
+    """Put the layers of a store right above their image, instead of those before, in pieces.
 
     Layers that show the same store already stay and get its new data, which is a matter of
-    milliseconds; adding or removing one takes napari some tenths of a second.
+    milliseconds; adding or removing one takes napari some tenths of a second, so the window
+    answers after each, and the user may remove whatever there is.
 
     Parameters
     ----------
@@ -106,28 +119,42 @@ def show_store(
         From `hide_store`: what the user had switched on before.
     roles : collection of str
         Those to show; with less than all of them, layers of other roles are left as they are.
-
-    Returns
-    -------
-    dict of str to Layer
-        By role, without the maps.
+    shown : dict, optional
+        Gets the layers by role, without the maps.
     """
-    before, hidden = slide_layers(viewer, image), hidden or {}
+    hidden, shown = hidden or {}, {} if shown is None else shown
     active = viewer.layers.selection.active
-    below, shown = image, {}
-    for item in (_placed(item, image) for item in store.layers):
+    below, kinds = image, set()
+    for item in store.layers:
         kind = _kind(item[1]["metadata"][ATTRIBUTE])
-        if kind[0] in roles:
-            below = _show(viewer, item, below, before.pop(kind, None), hidden)
-            shown[kind] = below
-    if set(roles) >= set(SLIDE_ROLES):
-        for layer in before.values():
+        kinds.add(kind)
+        if kind[0] not in roles or image not in viewer.layers:
+            continue
+        below = below if below in viewer.layers else image
+        old = slide_layers(viewer, image).get(kind)
+        below = _show(viewer, _placed(item, image), below, old, hidden)
+        if kind[1] is None:
+            shown[kind[0]] = below
+        yield
+    if image in viewer.layers:
+        if set(roles) >= set(SLIDE_ROLES):
+            _remove_others(viewer, image, kinds)
+        _activate(viewer, image, active)
+
+
+def _remove_others(viewer: Any, image: Layer, kinds: Collection[Kind]) -> None:
+    """Take away what the result before had and this one has not."""
+    for kind, layer in slide_layers(viewer, image).items():
+        if kind not in kinds:
             viewer.layers.remove(layer)
-    glands = shown.get((SLIDE_GLANDS, None))
+
+
+def _activate(viewer: Any, image: Layer, active: Layer | None) -> None:
+    """Select the glands, unless the user was at work on another layer."""
     # The viewer that a plugin gets hands out proxies: what is equal need not be identical.
     keeps = active in viewer.layers and active != image
+    glands = slide_layers(viewer, image).get((SLIDE_GLANDS, None))
     viewer.layers.selection.active = active if keeps else glands
-    return {role: layer for (role, of_class), layer in shown.items() if of_class is None}
 
 
 def show_tissue(viewer: Any, image: Layer, tissue: TissueMask) -> None:
@@ -286,8 +313,11 @@ def _outline(layer: Layer) -> None:
 
 
 def _color_map(layer: Layer) -> None:
-    """Give the map of a class the colour that its glands have."""
+    """Give the map of a class the colour that its glands have, and the uncertainty its own."""
     record = layer.metadata[ATTRIBUTE]
+    if record["role"] == SLIDE_UNCERTAINTY:
+        for name, value in uncertainty_style().items():
+            setattr(layer, name, value)
     if record["role"] == HEAT_MAP:
         for name, value in heat_map_style(record["classes"].index(record["class"])).items():
             setattr(layer, name, value)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
@@ -12,6 +10,7 @@ from . import _result_text as words
 from ._layer_styles import legend
 from ._legend import LegendBox
 from ._slide_layers import ShownSlide
+from ._uncertainty_row import UncertaintyRow
 
 
 class SlideResultPanel(QWidget):
@@ -38,6 +37,7 @@ class SlideResultPanel(QWidget):
         self.table_button.setObjectName("slide_table_button")
         self.table_button.setToolTip("Open napari's table with one row per gland.")
         self.table_button.clicked.connect(lambda: self.table_clicked.emit())
+        self.uncertainty = UncertaintyRow()
         self._arrange()
         self.hide()
 
@@ -55,13 +55,16 @@ class SlideResultPanel(QWidget):
         _say(self.part_label, words.slide_part_sentence(summary))
         _say(self.trouble_label, words.slide_trouble_sentence(summary))
         _say(self.map_label, words.maps_sentence(shown.maps))
-        self._show_table(summary["glands"], shown.rows, shown.path)
+        self._show_table(shown)
         self.show()
 
-    def _show_table(self, glands: int, rows: int, path: Path) -> None:
-        listed = rows >= glands > 0
+    def _show_table(self, shown: ShownSlide) -> None:
+        glands = shown.summary["glands"]
+        listed = shown.rows >= glands > 0
         self.table_button.setVisible(listed)
-        where = f"The result is in {path}"
+        known = shown.uncertainty is not None
+        self.uncertainty.show_state(shown.uncertainty, glands, known, listed)
+        where = f"The result is in {shown.path}"
         if glands and not listed:
             where += f", its table of {glands:,} glands, too long for this window, in tables/glands"
         self.table_label.setText(f"{where}.")
@@ -86,6 +89,7 @@ class SlideResultPanel(QWidget):
             self.trouble_label,
             self.map_label,
             self.table_label,
+            self.uncertainty,
             self.table_button,
         ):
             layout.addWidget(widget)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ._live_refresh import LiveRefresh
 from ._result_text import duration_text, failed_tiles_sentence
 from ._run import Run
 from ._slide_job import StoreLayers
+from ._turns import then
 
 
 class SlideRun(Run):
@@ -102,10 +104,20 @@ class SlideRun(Run):
         if _layers.is_open(self._viewer, self.image):
             # The others are empty until the end.
             roles = SLIDE_ROLES if self._done is not None else (SLIDE_REGIONS, SLIDE_GLANDS)
-            shown = _slide_layers.show_store(self._viewer, self.image, event, self._hidden, roles)
-            self._live.follow(shown)
+            shown: dict[str, Any] = {}
+            showing = _slide_layers.show_store(
+                self._viewer, self.image, event, self._hidden, roles, shown
+            )
+            self.showing.append(then(showing, partial(self._on_shown, shown)))
             if self._done is not None:
                 self._hidden = {}
+
+    def _on_shown(self, shown: dict[str, Any]) -> None:
+        """Draw what is written from now on, and what was while the layers were made."""
+        self._live.follow(shown)
+        if self._done is None and shown:
+            height, width = next(iter(shown.values())).level_shapes[0][:2]
+            self._live.block_written((0, 0, int(height), int(width)), *shown)
 
     def _on_block(self, event: BlockDone) -> None:
         if not event.final:
@@ -136,7 +148,7 @@ class OpenRun(Run):
     def on_event(self, event: Event) -> None:
         """Show the layers."""
         if isinstance(event, StoreLayers) and _layers.is_open(self._viewer, self.image):
-            _slide_layers.show_store(self._viewer, self.image, event)
+            self.showing.append(_slide_layers.show_store(self._viewer, self.image, event))
 
     def closing_words(self, status: JobStatus) -> str:
         """Nothing: the result says it all."""

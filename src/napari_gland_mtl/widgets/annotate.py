@@ -31,9 +31,10 @@ from . import _annotation_layers, _layers
 from ._annotate_area_panel import AreaPanel
 from ._annotate_areas import AreasPanel
 from ._annotate_files import Changed, Listed, listing, removing, renaming, restoring
-from ._annotate_inputs import AnnotateInputs
+from ._annotate_inputs import AnnotateInputs, identity_of
 from ._annotate_job import AreaReady, new_area_job, open_area_job
 from ._annotate_list import Row
+from ._annotate_next import NOTHING_LEFT, GlandChosen, chosen_words, next_area_job
 from ._annotation_area import OpenArea
 from ._annotation_places import choose_place, places_of
 from ._annotation_registry import open_annotations
@@ -42,6 +43,7 @@ from ._annotation_task import Task
 from ._error_text import error_text
 from ._image_source import image_shape
 from ._job_bridge import JobBridge
+from ._least_certain import ResultTable, UncertainGland, result_table
 from ._message_box import MessageBox
 from ._scrolling import scrolling
 from ._view import canvas_size, main_window, world_corners, zoom_to
@@ -69,6 +71,7 @@ class AnnotateWidget(QWidget):
         self._viewer = napari_viewer
         self._image: Any = None
         self._listed: Listed | None = None
+        self._gland: UncertainGland | None = None
         self.session = open_annotations(napari_viewer)
         self.inputs = AnnotateInputs(napari_viewer)
         self.message = MessageBox()
@@ -124,6 +127,7 @@ class AnnotateWidget(QWidget):
             (areas.list.rename_clicked, self._ask_for_name),
             (areas.list.remove_clicked, self.remove_area),
             (areas.place_clicked, self._ask_for_place),
+            (areas.next_clicked, self.annotate_next),
             (panel.failed, self._show_error),
             (panel.elsewhere_clicked, self._ask_where_to_save),
             (session.areas_changed, self._on_areas_changed),
@@ -190,6 +194,38 @@ class AnnotateWidget(QWidget):
             self._show_error(str(error))
             return
         self._start(new_area_job(request), image)
+
+    def annotate_next(
+        self, image: Any = None, glands: ResultTable | None = None, mpp: float | None = None
+    ) -> None:
+        """Make an area around the least certain gland that is in none, in a thread.
+
+        Parameters
+        ----------
+        image : napari.layers.Image, optional
+            The chosen one if left out.
+        glands : ResultTable, optional
+            Of the image's result; of the one that is shown on it if left out.
+        mpp : float, optional
+            Um per px of the image, for one that does not say.
+        """
+        if self._bridge.running:
+            return
+        self.message.clear_message()
+        if image is not None:
+            self.inputs.show_subject(image, mpp, "" if glands is None else glands.model)
+        try:
+            layer = self.inputs.image()
+            image_shape(layer)  # says what is wrong with it
+            identity = identity_of(layer)
+            if identity is None:
+                return
+            glands = glands or result_table(self._viewer, layer)
+            request = self.inputs.next_request(places_of(identity).default)
+        except GlandMTLError as error:
+            self._show_error(str(error))
+            return
+        self._start(next_area_job(request, identity, glands), layer)
 
     def open_area(self, row: Row) -> None:
         """Show an area of the list and go to it; what is open already is only gone to."""
@@ -265,7 +301,7 @@ class AnnotateWidget(QWidget):
             self._listing.start(listing(identity))
 
     def _start(self, job: Job, image: Any) -> None:
-        self._image = image
+        self._image, self._gland = image, None
         self.inputs.run_panel.show_busy("Starting")
         self._enable(False)
         self._bridge.start(job, "gland-mtl annotate")
@@ -282,8 +318,12 @@ class AnnotateWidget(QWidget):
         self.session.attach(main_window(self))
         area = self.session.open(image, ready.project, ready.key, ready.revision, ready.area)
         self.inputs.fold.collapse(animate=False)
-        if not ready.new:
+        if self._gland is not None:
+            self.message.show_notice(chosen_words(self._gland, ready.area.info.name))
+        if not ready.new or self._gland is not None:
             self._go_to(area)
+        if not ready.new:
+            pass
         elif area.glands_layer is None:
             self.panel.tools.paint_region(2)
         elif ready.area.glands.any():
@@ -314,6 +354,10 @@ class AnnotateWidget(QWidget):
             self.message.show_notice(event.text)
         elif isinstance(event, JobFailed):
             self._on_failed(event.error)
+        elif isinstance(event, GlandChosen):
+            self._gland = event.gland
+            if event.gland is None:
+                self.message.show_notice(NOTHING_LEFT)
         elif isinstance(event, AreaReady):
             self._try(lambda: self._show_area(event))
 

@@ -49,6 +49,8 @@ logger = logging.getLogger(__name__)
 MIN_WIDTH, PREFERRED_WIDTH = 340, 500
 REFRESH_S = 0.5
 THREAD = "gland-mtl finetune"
+WEIGHTS_HELP = "Open the dock that draws the losses and how much each of them counts."
+NO_WEIGHTS = "There is no training yet whose losses could be drawn. Press Start first."
 
 
 class FinetuneWidget(QWidget):
@@ -87,8 +89,15 @@ class FinetuneWidget(QWidget):
     def _create_weights_button(self) -> QPushButton:
         button = QPushButton("Show loss weights")
         button.setObjectName("weights_button")
-        button.setToolTip("Open the dock that draws the losses and how much each of them counts.")
         return button
+
+    def _show_weights_button(self) -> None:
+        """Whether there is, or is about to be, a training whose losses could be drawn."""
+        from ..jobs.runs import list_runs
+
+        there = self.running or bool(list_runs())
+        self.weights_button.setEnabled(there)
+        self.weights_button.setToolTip(WEIGHTS_HELP if there else NO_WEIGHTS)
 
     def _arrange(self) -> None:
         content = QWidget()
@@ -152,6 +161,7 @@ class FinetuneWidget(QWidget):
         self.source.follow(True)
         if not self.running:
             self.offer.refresh()
+        self._show_weights_button()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 - Qt's name
         """Nobody looks."""
@@ -230,6 +240,7 @@ class FinetuneWidget(QWidget):
         self.panel.show_busy("Starting")
         self.preview.follow(self.inputs.settings.preview)
         self._bridge.start(job, THREAD)
+        self._show_weights_button()
 
     def _request(self) -> FinetuneRequest:
         from ..jobs.finetune_config import FinetuneConfig
@@ -308,6 +319,7 @@ class FinetuneWidget(QWidget):
         if status.state is JobState.STOPPED and self._stopped_here:
             put_away(seen.folder)
         self.offer.refresh()
+        self._show_weights_button()
 
     def _show_result(self) -> None:
         self.scroll.ensureWidgetVisible(self.result)

@@ -2,7 +2,8 @@
 
 The dock shows trainings through their files alone, so that one on the command line or in another
 window is seen as well. A thread reads (`_loss_follow`), the panels are drawn piece by piece
-(`_loss_panels`), and words say what is seen.
+(`_loss_panels`), and words say what is seen. A second view lists the training images
+(`_loss_images`).
 """
 
 from __future__ import annotations
@@ -18,11 +19,21 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from ..errors import GlandMTLError
 from ..jobs.events import JobFailed
-from ..plots import FigureOptions, RunHistory, in_short, in_words, write_csv, write_figure
+from ..plots import (
+    FigureOptions,
+    RunHistory,
+    in_short,
+    in_words,
+    write_csv,
+    write_figure,
+    write_images_csv,
+)
 from ._error_text import error_text
 from ._job_bridge import JobBridge
 from ._loss_arrangement import Arrangement
 from ._loss_follow import DrawingReady, RunGrew, RunsListed, RunUnreadable, Wanted, follow_job
+from ._loss_image_opening import ImageOpener
+from ._loss_images import ImageControls
 from ._loss_legend import LossLegend
 from ._loss_options import FigureForm
 from ._loss_panels import LossPanels
@@ -30,6 +41,7 @@ from ._loss_runs import RunList
 from ._loss_saving import KEPT, PICTURES, TABLES, FileSaver, ask_where
 from ._loss_theme import figure_theme
 from ._loss_values import ValueTable
+from ._loss_views import ViewTabs, column
 from ._message_box import MessageBox
 
 logger = logging.getLogger(__name__)
@@ -66,9 +78,11 @@ class LossWeightsWidget(QWidget):
         self.panels = LossPanels()
         self.values = ValueTable()
         self.values.hide()
+        self.images = ImageControls()
         self._arrange()
         self._bridge = JobBridge(self)
         self.saver = FileSaver(self, self.message)
+        self.opener = ImageOpener(napari_viewer, self, self.message)
         self._connect()
         self._follow_theme()
         self._show()
@@ -85,8 +99,11 @@ class LossWeightsWidget(QWidget):
         return label
 
     def _arrange(self) -> None:
-        controls = (self.runs, self.message, self.words, self.form, self.legend)
-        self.arrangement = Arrangement(controls, self.panels, self.values)
+        curves = column((self.words, self.form, self.legend))
+        pages = column((self.panels, self.images.panels), spacing=0)
+        self.views = ViewTabs((curves, self.panels), (self.images, self.images.panels))
+        controls = (self.runs, self.message, self.views, curves, self.images)
+        self.arrangement = Arrangement(controls, pages, self.values)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.arrangement, 1)
@@ -104,6 +121,9 @@ class LossWeightsWidget(QWidget):
             (self.form.save_numbers_clicked, self._ask_for_table),
             (self.panels.cursor_moved, self._show_values),
             (self.panels.growth_drawn, self._on_growth_drawn),
+            (self.views.switched, self._on_switched),
+            (self.images.open_clicked, self.open_image),
+            (self.images.save_clicked, self._ask_for_images),
             (self._bridge.event_arrived, self._on_event),
         ):
             signal.connect(slot)
@@ -117,6 +137,7 @@ class LossWeightsWidget(QWidget):
                     partial(self._viewer.events.theme.disconnect, self._follow_theme),
                     self._bridge.disconnect_application,
                     self.saver.bridge.disconnect_application,
+                    self.opener.bridge.disconnect_application,
                 ],
             )
         )
@@ -174,7 +195,9 @@ class LossWeightsWidget(QWidget):
         known = path in self._histories
         self._histories[path] = event.run
         self._name_runs()
-        if known:
+        if self.views.shows_images:
+            self._show_images()
+        elif known:
             self.panels.grow()
         else:
             self._show()
@@ -193,11 +216,21 @@ class LossWeightsWidget(QWidget):
     def _show(self) -> None:
         """Draw and say everything anew."""
         runs = self.shown
+        theme = figure_theme(self._viewer)
         self._say()
-        self.legend.show_runs(runs)
+        self.legend.show_runs(runs, theme.background)
         if self._ready:
-            self.panels.show_runs(runs, self.options(), figure_theme(self._viewer))
+            self.panels.show_runs(runs, self.options(), theme)
         self._show_values(self.panels.cursor)
+        self._show_images()
+
+    def _show_images(self) -> None:
+        if self.views.shows_images:
+            self.images.show_run(self.shown, figure_theme(self._viewer), self._ready)
+
+    def _on_switched(self) -> None:
+        self._wanted.set_images(self.views.shows_images)
+        self._show()
 
     def _say(self) -> None:
         runs = self.shown
@@ -212,7 +245,11 @@ class LossWeightsWidget(QWidget):
         self.form.save.setEnabled(bool(runs))
 
     def _show_values(self, x: float | None) -> None:
-        self.values.show_values(self.shown, x, self.options())
+        if self.views.shows_images:
+            self.values.hide()
+            return
+        ground = figure_theme(self._viewer).background
+        self.values.show_values(self.shown, x, self.options(), ground)
 
     def _follow_theme(self, *_: Any) -> None:
         theme = figure_theme(self._viewer)
@@ -230,6 +267,11 @@ class LossWeightsWidget(QWidget):
         """Read nothing while nobody looks."""
         self._wanted.set_active(False)
         super().hideEvent(event)
+
+    def open_image(self, name: str) -> None:
+        """Show a training image with its annotation, or go on with its area."""
+        if self.images.run is not None and name:
+            self.opener.open_image(self.images.run.path, name)
 
     # ---------------------------------------------------------------- saving
 
@@ -251,15 +293,27 @@ class LossWeightsWidget(QWidget):
         shown, options = self.shown, self.options()
         self.saver.save(lambda: write_csv(shown, path, options, overwrite))
 
+    def save_images(self, path: Path | str, overwrite: bool = False) -> None:
+        """Write the table of the training images as CSV."""
+        ranking = self.images.ranking
+        if ranking is not None:
+            self.saver.save(lambda: write_images_csv(ranking, path, overwrite))
+
     def _ask_for_picture(self) -> None:
         self._ask("Save the figure", PICTURES, self.save_picture)
 
     def _ask_for_table(self) -> None:
         self._ask("Save the numbers", TABLES, self.save_numbers)
 
-    def _ask(self, title: str, kinds: str, save: Callable[[Path, bool], None]) -> None:
-        names = "-".join(run.name for run in self.shown[:3])
-        answer = ask_where(self, title, f"{names}-losses", kinds)
+    def _ask_for_images(self) -> None:
+        self._ask("Save the table of the images", TABLES, self.save_images, "images")
+
+    def _ask(
+        self, title: str, kinds: str, save: Callable[[Path, bool], None], what: str = "losses"
+    ) -> None:
+        shown = self.shown[: 1 if what == "images" else 3]
+        names = "-".join(run.name for run in shown)
+        answer = ask_where(self, title, f"{names}-{what}", kinds)
         if answer is not None:
             save(*answer)
 

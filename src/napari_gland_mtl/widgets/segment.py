@@ -14,22 +14,26 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QSize
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QVBoxLayout, QWidget
 
 from ..errors import GlandMTLError
 from ..export.ome_zarr import ATTRIBUTE
+from ..export.uncertainty_map import UNCERTAINTY
 from ..jobs.events import Event, JobFailed, Notice, Stage, Started, TileDone
 from ..jobs.runner import JobState, JobStatus
 from . import _layers, _slide_layers, _way
 from ._drawing_guard import DrawingGuard
 from ._error_text import UNCHANGED, error_text
 from ._field_run import FieldRun
+from ._gland_table import open_gland_table
 from ._image_source import image_source
 from ._job_bridge import JobBridge
+from ._least_certain import ResultTable, field_table, slide_table
 from ._live_refresh import LiveRefresh
 from ._message_box import MessageBox
+from ._other_docks import open_dock
 from ._output_state import Action, with_suffix
 from ._result_panel import ResultPanel
 from ._run import Run, SaveRun
@@ -41,12 +45,12 @@ from ._slide_job import SlideRequest, open_job, slide_job
 from ._slide_result_panel import SlideResultPanel
 from ._slide_run import OpenRun, SlideRun
 from ._tissue_preview import TissuePreview
+from ._turns import Turns
 from ._view import main_window
 
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".ome.zarr"
-FEATURES_TABLE = "Features table widget"
 MIN_WIDTH, PREFERRED_WIDTH = 320, 360
 BUTTON_TEXTS = {Action.RESUME: "Resume", Action.OPEN: "Open result"}
 
@@ -73,6 +77,8 @@ class SegmentWidget(QWidget):
         self.slide_result = SlideResultPanel()
         self._arrange()
         self._bridge = JobBridge(self)
+        self._turns = Turns(self)
+        self._ended: JobStatus | None = None
         self._live = LiveRefresh(self)
         self.preview = TissuePreview(napari_viewer, self)
         self._guard: DrawingGuard | None = None
@@ -126,9 +132,15 @@ class SegmentWidget(QWidget):
             (self.result.save_clicked, self._ask_where_to_save),
             (self.result.table_clicked, self._show_table),
             (self.slide_result.table_clicked, self._show_slide_table),
+            (self.result.uncertainty.first_clicked, partial(self._show_table, True)),
+            (self.slide_result.uncertainty.first_clicked, partial(self._show_slide_table, True)),
+            (self.result.uncertainty.next_clicked, partial(self._annotate_next, field_table)),
+            (self.slide_result.uncertainty.next_clicked, partial(self._annotate_next, slide_table)),
             (self._bridge.event_arrived, self._on_event),
             (self._bridge.progressed, self.run_panel.show_status),
             (self._bridge.ended, self._on_ended),
+            (self._turns.failed, self._on_failed),
+            (self._turns.ended, self._on_shown),
         ):
             signal.connect(slot)
         self._watch = _layers.LayerWatch(
@@ -146,6 +158,8 @@ class SegmentWidget(QWidget):
                     inputs.pixel_size.disconnect_events,
                     self._bridge.disconnect_application,
                     self.preview.bridge.disconnect_application,
+                    self.result.uncertainty.forget_layer,
+                    self.slide_result.uncertainty.forget_layer,
                 ],
             )
         )
@@ -155,11 +169,11 @@ class SegmentWidget(QWidget):
     @property
     def running(self) -> bool:
         """Whether a job runs, or its end has not been shown yet."""
-        return self._bridge.running
+        return self._bridge.running or self._turns.running or self._ended is not None
 
     def run(self) -> None:
         """Segment the chosen part of the chosen image, or open its result, in a thread."""
-        if not self._bridge.running:
+        if not self.running:
             self._start(self._new_run)
 
     def save_masks(self, path: str | Path, overwrite: bool = False) -> None:
@@ -172,7 +186,7 @@ class SegmentWidget(QWidget):
         overwrite : bool
             Replace what is there.
         """
-        if not self._bridge.running:
+        if not self.running:
             self._start(lambda: self._save_run(Path(path), overwrite))
 
     def _new_run(self) -> Run:
@@ -239,13 +253,27 @@ class SegmentWidget(QWidget):
         except (GlandMTLError, ValueError, MemoryError) as error:
             self._on_failed(error)
             return
+        while run.showing:
+            self._turns.add(run.showing.popleft())
         if run.share is not None:
             self.run_panel.show_share(run.share)
         if run.notices != known:
             self.message.show_notice("\n".join(run.notices))
 
     def _on_ended(self, status: JobStatus) -> None:
+        """The job is done; the dock is when all is shown."""
+        self._ended = status
+        if not self._turns.running:
+            self._finish(status)
+
+    def _on_shown(self) -> None:
+        self._show_shown_result()
+        if self._ended is not None:
+            self._finish(self._ended)
+
+    def _finish(self, status: JobStatus) -> None:
         run, self._run = self._run, None
+        self._ended = None
         self._enable(True)
         if run is None:
             return
@@ -294,6 +322,8 @@ class SegmentWidget(QWidget):
 
     def _show_shown_result(self) -> None:
         """Describe what lies over the chosen image, wherever it comes from."""
+        if self._turns.running:  # half of it is another result's; said when all is there
+            return
         image = self.inputs.image_chooser.layer
         if image is None:
             self._described = []
@@ -317,7 +347,8 @@ class SegmentWidget(QWidget):
         if found is None:
             self.result.hide()
         else:
-            self.result.show_segmentation(found)
+            layer = _layers.result_layers(self._viewer, image).get(UNCERTAINTY)
+            self.result.show_segmentation(found, layer)
         shown = _slide_layers.shown_slide(self._viewer, image)
         if shown is None:
             self.slide_result.hide()
@@ -347,22 +378,26 @@ class SegmentWidget(QWidget):
 
     # ---------------------------------------------------------------- tables, saving
 
-    def _show_table(self) -> None:
+    def _show_table(self, least_certain_first: bool = False) -> None:
         image = self.inputs.image_chooser.layer
         if image is not None:
             _layers.activate_glands(self._viewer, image)
-            self._open_table()
+            open_gland_table(self._viewer, self, least_certain_first)
 
-    def _show_slide_table(self) -> None:
+    def _show_slide_table(self, least_certain_first: bool = False) -> None:
         image = self.inputs.image_chooser.layer
         if image is not None:
             _slide_layers.activate_slide_glands(self._viewer, image)
-            self._open_table()
+            open_gland_table(self._viewer, self, least_certain_first)
 
-    def _open_table(self) -> None:
-        dock, _ = self._viewer.window.add_plugin_dock_widget("napari", FEATURES_TABLE)
-        # Ten columns want the width of the window, not that of this dock.
-        self.window().addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+    def _annotate_next(self, table_of: Callable[[Any, Any], ResultTable | None]) -> None:
+        """Let the dock “Annotate glands” make an area around the least certain gland."""
+        image = self.inputs.image_chooser.layer
+        glands = None if image is None else table_of(self._viewer, image)
+        if glands is not None:
+            self.message.clear_message()
+            annotate = open_dock(self._viewer, self, "Annotate glands")
+            annotate.annotate_next(image, glands, self.inputs.pixel_size.known())
 
     def _ask_where_to_save(self) -> None:
         image = self.inputs.image_chooser.layer

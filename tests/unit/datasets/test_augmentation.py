@@ -128,6 +128,14 @@ def test_elastic_shifts_are_smooth_and_measured_in_um():
     assert float((fine[:, 1:] - fine[:, :-1]).abs().max()) < 0.6
 
 
+def test_a_varied_patch_is_of_the_same_image():
+    windows = batch(count=3)
+    assert augment(windows, PATCH, 1.0, AugmentationConfig(), 0).samples is None
+    known = PatchBatch(windows.images, windows.labels, windows.classes, torch.tensor([4, 0, 7]))
+    result = augment(known, PATCH, 1.0, AugmentationConfig(), 0)
+    assert result.samples.tolist() == [4, 0, 7]
+
+
 def test_same_seed_same_patches():
     config = AugmentationConfig()
     first, again, other = augmented(config, 5), augmented(config, 5), augmented(config, 6)

@@ -183,3 +183,23 @@ def test_an_annotation_too_small_for_the_scale_is_left_out():
     assert len(source.images) == 1
     with pytest.raises(DatasetError, match="Nothing is annotated"):
         PatchSource([dot], mpp=8.0)
+
+
+def test_a_patch_knows_which_image_it_is_of():
+    def named(name, value):
+        regions = np.full((40, 40), 1, dtype=np.uint8)
+        image = np.full((40, 40, 3), value, dtype=np.uint8)
+        return Sample(name, image, regions, None, 0, None, 1.0)
+
+    empty = Sample("empty", *[np.zeros((40, 40), np.uint8)] * 2, None, 0, None, 1.0)
+    samples = [named("a", 10), empty, named("b", 20), named("c", 30)]
+    source = PatchSource(samples, 1.0, replay=[named("again", 40)], replay_share=0.5)
+    assert source.own_names == ["a", "b", "c"]
+    batch = source.draw(24, 16, seed=0, step=0)
+    values = batch.images.flatten(1).float().mean(dim=1)
+    assert torch.equal(values, 10.0 * (batch.samples + 1))
+    assert set(batch.samples.tolist()) == {0, 1, 2, 3}
+    part = batch.part(slice(3, 9))
+    assert torch.equal(part.samples, batch.samples[3:9])
+    share = source.draw(24, 16, seed=0, step=0, share=slice(3, 9))
+    assert torch.equal(share.samples, part.samples)

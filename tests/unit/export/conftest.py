@@ -13,6 +13,14 @@ from napari_gland_mtl.slides import slide_from_array
 HEIGHT, WIDTH, MPP = 90, 130, 0.5
 
 
+def make_uncertainty(regions):
+    """Steps of 1/255, as they are stored; nothing is known where nothing was analysed."""
+    steps = np.random.default_rng(5).integers(0, 256, regions.shape)
+    uncertainty = steps.astype(np.float32) / np.float32(255)
+    uncertainty[regions == 0] = np.nan
+    return uncertainty
+
+
 def make_segmentation(height=HEIGHT, width=WIDTH, glands=2):
     regions = np.ones((height, width), np.uint8)
     instances = np.zeros((height, width), np.int32)
@@ -31,6 +39,7 @@ def make_segmentation(height=HEIGHT, width=WIDTH, glands=2):
         "kind": np.array(["round", "folded é"] * glands)[:glands],
     }
     return Segmentation(
+        uncertainty=make_uncertainty(regions),
         regions=regions,
         glands=instances,
         table=table,
@@ -67,6 +76,10 @@ def same():
         for name in ("regions", "glands"):
             assert getattr(a, name).dtype == getattr(b, name).dtype
             assert np.array_equal(getattr(a, name), getattr(b, name))
+        assert (a.uncertainty is None) is (b.uncertainty is None)
+        if a.uncertainty is not None:
+            assert a.uncertainty.dtype == b.uncertainty.dtype
+            np.testing.assert_array_equal(a.uncertainty, b.uncertainty)
         assert list(a.table) == list(b.table)
         for name, column in a.table.items():
             assert column.dtype == b.table[name].dtype, name

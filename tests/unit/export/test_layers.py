@@ -6,6 +6,7 @@ import pytest
 from napari_gland_mtl.errors import InvalidInputError
 from napari_gland_mtl.export.layers import (
     gland_table,
+    is_uncertainty,
     layers_from_segmentation,
     role_of,
     segmentation_from_layers,
@@ -13,7 +14,7 @@ from napari_gland_mtl.export.layers import (
 
 
 def test_layers_are_named_placed_and_carry_their_role(segmentation):
-    regions, glands = layers_from_segmentation(segmentation, "case")
+    regions, _, glands = layers_from_segmentation(segmentation, "case")
     assert [layer[1]["name"] for layer in (regions, glands)] == ["case regions", "case glands"]
     assert [role_of(layer[1]) for layer in (regions, glands)] == ["regions", "glands"]
     assert {layer[2] for layer in (regions, glands)} == {"labels"}
@@ -42,7 +43,7 @@ def test_without_glands_the_columns_survive(segmentation, same):
 
 
 def test_erased_glands_leave_the_table_and_violations_are_counted_anew(segmentation):
-    regions, glands = layers_from_segmentation(segmentation, "case")
+    regions, _, glands = layers_from_segmentation(segmentation, "case")
     painted = glands[0].copy()
     painted[painted == 1] = 0
     painted[12:14, 40:42] = 0  # a hole in gland 2
@@ -54,7 +55,7 @@ def test_erased_glands_leave_the_table_and_violations_are_counted_anew(segmentat
 
 
 def test_both_layers_are_needed_and_must_match(segmentation):
-    regions, glands = layers_from_segmentation(segmentation, "case")
+    regions, _, glands = layers_from_segmentation(segmentation, "case")
     with pytest.raises(InvalidInputError, match="Select both"):
         segmentation_from_layers([regions])
     with pytest.raises(InvalidInputError):
@@ -76,3 +77,29 @@ def test_rows_that_napari_added_for_other_labels_are_left_out():
 @pytest.mark.parametrize("metadata", [None, {}, {"napari_gland_mtl": None}, {"other": {}}])
 def test_other_layers_have_no_role(metadata):
     assert role_of({"metadata": metadata}) is None
+
+
+def test_the_uncertainty_is_a_hidden_image_between_the_labels(segmentation):
+    map_, attributes, kind = layers_from_segmentation(segmentation, "case")[1]
+    assert (attributes["name"], kind) == ("case uncertainty", "image")
+    assert (attributes["visible"], attributes["contrast_limits"]) == (False, (0.0, 1.0))
+    assert (attributes["scale"], attributes["units"]) == ((0.5, 0.5), ("um", "um"))
+    assert map_ is segmentation.uncertainty
+    assert is_uncertainty(attributes)
+    assert role_of(attributes) is None
+    assert not is_uncertainty(layers_from_segmentation(segmentation, "case")[0][1])
+
+
+def test_a_result_of_an_earlier_version_has_no_layer_of_uncertainty(segmentation, same):
+    from dataclasses import replace
+
+    earlier = replace(segmentation, uncertainty=None)
+    layers = layers_from_segmentation(earlier, "case")
+    assert [role_of(layer[1]) for layer in layers] == ["regions", "glands"]
+    same(segmentation_from_layers(layers), earlier)
+
+
+def test_uncertainty_of_another_image_is_refused(segmentation):
+    regions, (map_, *rest), glands = layers_from_segmentation(segmentation, "case")
+    with pytest.raises(InvalidInputError, match="uncertainty"):
+        segmentation_from_layers([regions, (map_[1:], *rest), glands])

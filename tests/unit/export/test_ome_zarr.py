@@ -286,3 +286,48 @@ def test_a_newer_format_asks_for_an_update(store):
     root.attrs["napari_gland_mtl"] = {**root.attrs["napari_gland_mtl"], "format_version": 2}
     with pytest.raises(UnreadableImageError, match="Update napari-gland-mtl"):
         read_segmentation(store)
+
+
+def test_the_uncertainty_is_an_image_of_its_own(tmp_path, segmentation):
+    """Placed into the whole, in bytes, valid NGFF; unknown where nothing was analysed."""
+    from ome_zarr_models import v05 as models
+
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(0, 256, (700, 1200, 3), dtype=np.uint8)
+    path = tmp_path / "a.ome.zarr"
+    write_segmentation(path, slide_from_array(pixels, mpp=0.5), segmentation, offset=(500, 1000))
+    group = zarr.open_group(path, mode="r")["maps/uncertainty"]
+    image = models.Image.from_zarr(group)
+    assert [array.shape for array in (group["0"], group["1"])] == [(700, 1200), (350, 600)]
+    assert group["0"].dtype == np.uint8
+    assert group.attrs["ome"]["omero"]["channels"][0]["window"]["end"] == 255
+    assert image.ome_attributes.multiscales[0].axes[0].unit == "micrometer"
+    found = read_segmentation(path)
+    assert np.array_equal(np.isnan(found.uncertainty), found.regions == 0)
+    part = found.uncertainty[500:590, 1000:1130]
+    assert np.array_equal(part, segmentation.uncertainty, equal_nan=True)
+    corner = np.nan_to_num(segmentation.uncertainty[:2, :2]).mean() * 255
+    assert abs(int(group["1"][250, 500]) - corner) <= 0.5
+
+
+def test_values_between_two_bytes_come_back_to_half_a_step(tmp_path, slide, segmentation):
+    uncertainty = np.linspace(0, 1, segmentation.regions.size, dtype=np.float32)
+    uncertainty = uncertainty.reshape(segmentation.regions.shape)
+    exact = replace(segmentation, uncertainty=uncertainty)
+    write_segmentation(tmp_path / "a.ome.zarr", slide, exact)
+    found = read_segmentation(tmp_path / "a.ome.zarr").uncertainty
+    assert np.nanmax(np.abs(found - uncertainty)) <= 0.5 / 255 + 1e-6
+
+
+def test_a_result_of_an_earlier_version_opens_without(tmp_path, slide, segmentation, same):
+    earlier = replace(segmentation, uncertainty=None)
+    write_segmentation(tmp_path / "a.ome.zarr", slide, earlier)
+    assert not (tmp_path / "a.ome.zarr" / "maps").exists()
+    same(read_segmentation(tmp_path / "a.ome.zarr"), earlier)
+
+
+def test_an_uncertainty_of_another_size_is_refused(tmp_path, slide, segmentation):
+    wrong = replace(segmentation, uncertainty=segmentation.uncertainty[1:])
+    with pytest.raises(InvalidInputError, match="uncertainty"):
+        write_segmentation(tmp_path / "a.ome.zarr", slide, wrong)
+    assert left_behind(tmp_path) == []

@@ -11,6 +11,7 @@ from napari_gland_mtl.export.slide_layers import (
     SLIDE_GLANDS,
     SLIDE_REGIONS,
     SLIDE_ROLES,
+    SLIDE_UNCERTAINTY,
     TISSUE_MASK,
     layers_from_store,
     slide_role,
@@ -37,13 +38,15 @@ def test_layers_have_their_role_name_and_order(store):
         TISSUE_MASK,
         HEAT_MAP,
         SLIDE_REGIONS,
+        SLIDE_UNCERTAINTY,
         SLIDE_GLANDS,
     ]
-    names = ["case", "case tissue", "case malignant", "case regions", "case glands"]
-    assert [layer[1]["name"] for layer in layers] == names
-    assert [layer[2] for layer in layers] == ["image", "labels", "image", "labels", "labels"]
+    names = [layer[1]["name"].removeprefix("case").strip() for layer in layers]
+    assert names == ["", "tissue", "malignant", "regions", "uncertainty", "glands"]
+    kinds = ["image", "labels", "image", "labels", "image", "labels"]
+    assert [layer[2] for layer in layers] == kinds
     hidden = [layer[1]["name"] for layer in layers if layer[1].get("visible") is False]
-    assert hidden == ["case tissue", "case malignant"]
+    assert hidden == ["case tissue", "case malignant", "case uncertainty"]
     assert set(SLIDE_ROLES) == {slide_role(layer[1]) for layer in layers}
 
 
@@ -64,6 +67,7 @@ def test_layers_lie_over_the_slide(store, case):
         TISSUE_MASK: case.tissue_downsample * case.slide_mpp,
         HEAT_MAP: case.mpp * case.stride,
         SLIDE_REGIONS: case.mpp,
+        SLIDE_UNCERTAINTY: case.mpp * case.stride,
         SLIDE_GLANDS: case.mpp,
     }
     for role, layer in by_role(store, overview=True).items():

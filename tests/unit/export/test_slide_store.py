@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,8 +68,9 @@ def test_a_store_is_valid_ngff_from_the_first_moment(store):
         group = zarr.open_group(store.path / "labels" / name, mode="r")
         (multiscale,) = models.ImageLabel.from_zarr(group).attributes.ome.multiscales
         assert {axis.unit for axis in multiscale.axes} == {"micrometer"}
-    heat_map = zarr.open_group(store.path / "maps" / "malignant", mode="r")
-    assert models.Image.from_zarr(heat_map).attributes.ome.multiscales[0].name == "malignant"
+    for name in ("malignant", "uncertainty"):
+        map_ = zarr.open_group(store.path / "maps" / name, mode="r")
+        assert models.Image.from_zarr(map_).attributes.ome.multiscales[0].name == name
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,7 @@ def test_a_store_is_valid_ngff_from_the_first_moment(store):
         ("labels/glands", 6.4),
         ("labels/tissue", 640),
         ("maps/malignant", 6.4 * 16),
+        ("maps/uncertainty", 6.4 * 16),
     ],
 )
 def test_pixel_centres_lie_where_the_slide_has_them(store, case, folder, side):
@@ -126,7 +129,8 @@ def test_classes_may_have_any_name(tmp_path, case):
     layout = StoreLayout(**{**vars(case.layout), "classes": ("G0", "G1/G2", "../x", "../ x")})
     store = case.create(tmp_path / "a.ome.zarr", layout=layout)
     assert list(store.maps()) == ["G1/G2", "../x", "../ x"]
-    assert left_behind(tmp_path / "a.ome.zarr" / "maps") == ["1_G1_G2", "2__x", "3__x", "zarr.json"]
+    folders = ["1_G1_G2", "2__x", "3__x", "uncertainty", "zarr.json"]
+    assert left_behind(tmp_path / "a.ome.zarr" / "maps") == folders
     assert left_behind(tmp_path) == ["a.ome.zarr"]
 
 
@@ -678,3 +682,40 @@ def test_a_slide_is_not_read_as_a_field_of_view(store):
     for read in (read_segmentation, read_region_labels):
         with pytest.raises(UnreadableImageError, match="too large to be read at once"):
             read(store.path)
+
+
+def without_uncertainty(store):
+    """The store as an earlier version made it."""
+    shutil.rmtree(store.path / "maps" / "uncertainty")
+    return SlideStore.open(store.path, writable=True)
+
+
+def test_the_uncertainty_is_written_with_its_block(store, case):
+    rows, columns = case.layout.coarse_shape
+    values = np.random.default_rng(0).random((rows, columns)).astype(np.float32)
+    values[10:20, 5:9] = np.nan
+    for y0, x0, y1, x1 in case.cores:
+        part = values[y0 // 16 : y1 // 16, x0 // 16 : x1 // 16]
+        store.write_uncertainty((y0, x0, min(y1, case.height), min(x1, case.width)), part)
+    assert np.array_equal(store.uncertainty()[0][...], values, equal_nan=True)
+    again = SlideStore.open(store.path)
+    assert np.array_equal(again.uncertainty()[0][...], values, equal_nan=True)
+    assert "uncertainty" not in store.maps()
+
+
+def test_a_store_of_an_earlier_version_opens_and_gets_a_map_when_it_is_labelled(store, case):
+    store = without_uncertainty(store)
+    assert store.uncertainty() is None
+    with pytest.raises(InvalidInputError, match="no map of uncertainty"):
+        store.write_uncertainty((0, 0, 512, 512), np.zeros((32, 32), np.float32))
+    store.start_labels()
+    store.write_uncertainty((0, 0, 512, 512), np.full((32, 32), 0.5, np.float32))
+    found = SlideStore.open(store.path).uncertainty()[0][...]
+    assert (found[:32, :32] == 0.5).all()
+    assert np.isnan(found[32:]).all()
+
+
+def test_a_class_called_uncertainty_has_a_map_of_its_own():
+    from napari_gland_mtl.export.slide_images import map_folders
+
+    assert map_folders(("benign", "uncertainty")) == {"uncertainty": "maps/1_uncertainty"}

@@ -134,7 +134,7 @@ def test_openvino_takes_as_many_threads_as_the_caller_may(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     engine = OpenVINOEngine(network_of())
     answers(engine, pixels(32, 32))
-    compiled = engine._request.get_compiled_model()
+    compiled = next(iter(engine._requests.values())).get_compiled_model()
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
     assert not compiled.get_property("ENABLE_CPU_PINNING")
 
@@ -282,7 +282,7 @@ def test_a_gpu_gets_what_was_asked_for(monkeypatch):
     monkeypatch.setattr(
         engine_module,
         "TorchEngine",
-        lambda network, device, precision, compiled: SimpleNamespace(
+        lambda network, device, precision, compiled, dropout: SimpleNamespace(
             device=device, precision=precision, compiled=compiled
         ),
     )

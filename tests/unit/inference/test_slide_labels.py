@@ -13,6 +13,7 @@ from napari_gland_mtl.inference.decoding import DecodingConfig, decode
 from napari_gland_mtl.inference.measurements import measure_glands
 from napari_gland_mtl.inference.slide_labels import SlideLabeller
 from napari_gland_mtl.inference.tiling import Window
+from napari_gland_mtl.inference.uncertainty import cell_means, entropy
 from napari_gland_mtl.metrics import count_violations
 from napari_gland_mtl.regions import GLAND_REGIONS, Region, RegionHierarchy
 
@@ -193,8 +194,15 @@ def test_block_by_block_is_the_whole_at_once(case, mpp, block, steps):
     np.testing.assert_array_equal(regions, decoded.regions)
     order = assert_same_glands(glands, decoded.glands, int(decoded.glands.max(initial=0)))
     whole = measure_glands(
-        decoded.regions, decoded.glands, mpp, source.activations, hierarchy, CLASSES
+        decoded.regions,
+        decoded.glands,
+        mpp,
+        source.activations,
+        hierarchy,
+        CLASSES,
+        uncertainty=entropy(source.probabilities),
     )
+    assert "uncertainty" in whole
     row = np.argsort(table["label"])[order - 1] if len(order) else []
     for name in set(whole) - {"label"}:
         np.testing.assert_array_equal(table[name][row] if table else [], whole[name])
@@ -493,3 +501,18 @@ def test_probabilities_of_another_model_are_refused():
     source = Stored(np.ones((4, 32, 32), dtype=np.uint8))
     with pytest.raises(InvalidInputError, match="other regions"):
         list(SlideLabeller(source, GLAND_REGIONS, 1.0).blocks([32]))
+
+
+def test_the_map_of_blocks_is_the_map_of_the_whole():
+    probabilities = as_bytes(np.random.default_rng(3).dirichlet([1, 1, 1], (150, 200)).T)
+    probabilities = np.ascontiguousarray(probabilities.swapaxes(1, 2))
+    probabilities[:, 40:90, 60:110] = 0
+    source = Stored(probabilities)
+    whole = cell_means(entropy(probabilities), 16)
+    found = np.full_like(whole, -1)
+    labeller = SlideLabeller(source, GLAND_REGIONS, 1.0, None, block=64)
+    for block in labeller.blocks([150]):
+        window = block.window.aligned(16).coarsened(16)
+        found[window.slices] = block.uncertainty
+    np.testing.assert_array_equal(found, whole)
+    assert np.isnan(whole).any()

@@ -127,6 +127,12 @@ def differences(first: SlideStore, second: SlideStore) -> list[str]:
             for level, (a, b) in enumerate(pairs)
             if not np.array_equal(a[...], b[...], equal_nan=True)
         ]
+    pairs = zip(first.uncertainty() or [], second.uncertainty() or [], strict=True)
+    found += [
+        f"uncertainty {level}"
+        for level, (a, b) in enumerate(pairs)
+        if not np.array_equal(a[...], b[...], equal_nan=True)
+    ]
     one, two = first.read_table(), second.read_table()
     found += [
         f"column {column}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from napari_gland_mtl.export.ome_zarr import write_segmentation
 from napari_gland_mtl.jobs.direct import evaluate, segment
 from napari_gland_mtl.jobs.evaluate import evaluate_model, evaluate_predictions
 from napari_gland_mtl.jobs.events import EvaluationDone, ImageEvaluated, Notice, Started
+from napari_gland_mtl.jobs.segment import segment_image
 from napari_gland_mtl.jobs.segment_config import SegmentConfig
 from napari_gland_mtl.jobs.stop import StopToken
 from napari_gland_mtl.slides import slide_from_array
@@ -177,3 +179,54 @@ def test_glands_without_instances_are_the_connected_pieces_of_the_regions(tissue
     image, regions, _ = tissue(140, 150, MPP, ((40, 40), (100, 110)))
     measures = evaluate(dataset_of([(image, regions, None)]), colour_model, **SETTINGS)
     assert measures["object_f1"]["pooled"] == 1.0
+
+
+def test_calibration_is_that_of_the_probabilities_on_annotated_pixels(two_fields, colour_model):
+    """Against the definitions, from the probabilities that the job gives with its labels."""
+    counts = np.zeros(3)
+    for index in range(2):
+        sample = two_fields[index]
+        slide = slide_from_array(sample.image, mpp=MPP)
+        config = SegmentConfig(**SETTINGS)
+        done = list(segment_image(slide, config, model=colour_model, keep_probabilities=True))[-1]
+        truth = sample.regions[sample.regions > 0].astype(int) - 1
+        values = done.probabilities[:, sample.regions > 0].astype(np.float64)
+        values /= values.sum(axis=0)
+        own = values[truth, np.arange(len(truth))]
+        brier = ((values - np.eye(3)[truth].T) ** 2).sum()
+        counts += (len(truth), -np.log(np.maximum(own, 1e-12)).sum(), brier)
+    found = evaluate(two_fields, colour_model, **SETTINGS)["calibration"]
+    assert found["pixels"]["count"] == counts[0]
+    assert found["pixels"]["negative_log_likelihood"] == pytest.approx(counts[1] / counts[0])
+    assert found["pixels"]["brier"] == pytest.approx(counts[2] / counts[0], rel=1e-5)
+    assert found["errors_by_uncertainty"]["count"] == counts[0]
+    json.dumps(found, allow_nan=False)
+
+
+def test_the_class_of_an_image_is_calibrated_too(two_fields, colour_model):
+    """Everything is called malignant with one probability, and one of two is."""
+    found = evaluate(two_fields, colour_model, **SETTINGS)["calibration"]["classes"]
+    malignant = 1 / (1 + np.exp(-1.0))
+    assert found["count"] == 2
+    assert found["expected_calibration_error"] == pytest.approx(malignant - 0.5, abs=1e-6)
+
+
+def test_a_temperature_makes_classes_less_sure_and_changes_nothing_else(two_fields, colour_model):
+    card = colour_model.card.model_copy(update={"class_temperature": 4.0})
+    plain, warm = (
+        evaluate(two_fields, model, **SETTINGS)
+        for model in (colour_model, replace(colour_model, card=card))
+    )
+    cooler = 1 / (1 + np.exp(-1.0 / 4))
+    found = warm["calibration"]["classes"]
+    assert found["expected_calibration_error"] == pytest.approx(cooler - 0.5, abs=1e-6)
+    assert {**plain, "calibration": 0} == {**warm, "calibration": 0}
+    assert plain["calibration"]["pixels"] == warm["calibration"]["pixels"]
+
+
+def test_predictions_on_disk_have_no_calibration(two_fields, colour_model, tmp_path):
+    for index, name in enumerate(two_fields.names):
+        slide = slide_from_array(two_fields[index].image, mpp=MPP)
+        done = segment(slide, colour_model, **SETTINGS)
+        write_segmentation(tmp_path / f"{name}.ome.zarr", slide, done)
+    assert "calibration" not in summary(evaluate_predictions(two_fields, tmp_path))

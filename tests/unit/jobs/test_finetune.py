@@ -8,6 +8,7 @@ import json
 import shutil
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
@@ -33,7 +34,8 @@ from napari_gland_mtl.jobs.events import (
 from napari_gland_mtl.jobs.finetune import finetune_model, finetune_settings, resume_finetuning
 from napari_gland_mtl.jobs.finetune_config import FinetuneConfig
 from napari_gland_mtl.jobs.preview import Preview
-from napari_gland_mtl.jobs.runs import run_entry
+from napari_gland_mtl.jobs.run_folder import gone_unless_begun
+from napari_gland_mtl.jobs.runs import run_entry, working_in
 from napari_gland_mtl.jobs.stop import StopToken
 from napari_gland_mtl.slides import slide_from_array
 from napari_gland_mtl.training import EpochFinished, StepFinished, TrainingFinished, trainer
@@ -345,6 +347,36 @@ def test_nothing_and_too_little_are_refused_with_numbers(tissue, config, places)
             config(epochs=1),
         )
     )  # control
+
+
+def test_what_is_refused_after_reading_leaves_no_run_folder(tissue, config, places):
+    few = Dataset((record("few", tissue, annotated=slice(0, 10)),), CLASSES)
+    (places / "mine").mkdir()
+    (places / "mine" / "notes.txt").write_text("mine")
+    for folder in (places / "run", places / "mine"):
+        with pytest.raises(DatasetError, match="Too little"):
+            list(finetune_model(few, folder, config()))
+    assert not (places / "run").exists()
+    assert [path.name for path in (places / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_a_training_that_has_begun_or_that_others_work_at_is_left(places):
+    def refuse(folder, begin):
+        def start():
+            folder.mkdir()
+            begin(folder)
+            raise DatasetError("no")
+
+        with pytest.raises(DatasetError), gone_unless_begun(folder):
+            start()
+
+    refuse(places / "begun", lambda folder: (folder / "config.json").touch())
+    assert (places / "begun").exists()
+    with ExitStack() as others:
+        refuse(places / "theirs", lambda folder: others.enter_context(working_in(folder)))
+        assert (places / "theirs" / "status.json").exists()
+    refuse(places / "refused", lambda folder: (folder / "status.json").touch())  # control
+    assert not (places / "refused").exists()
 
 
 def test_an_area_too_coarse_for_the_model_is_named(tissue, dataset, config, places):

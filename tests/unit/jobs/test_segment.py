@@ -244,3 +244,39 @@ def test_the_plain_function_gives_what_the_job_gives(four_glands, colour_model, 
     ):
         found = segment(image, model=model, mpp=0.5, **SETTINGS)
         assert found.glands.tolist() == expected.glands.tolist()
+
+
+def test_uncertainty_lies_where_regions_meet_and_comes_with_the_glands(four_glands, colour_model):
+    image, regions, _ = four_glands
+    found = run(image, 0.5, colour_model)[-1].segmentation
+    assert found.uncertainty.shape == found.regions.shape
+    assert found.uncertainty.dtype == np.float32
+    assert 0 <= found.uncertainty.min() <= found.uncertainty.max() <= 1
+    edge = np.zeros(regions.shape, bool)
+    edge[:, 1:] |= regions[:, 1:] != regions[:, :-1]
+    assert found.uncertainty[edge].mean() > 2 * found.uncertainty[~edge].mean()
+    assert np.isfinite(found.table["uncertainty"]).all()
+
+
+def test_nothing_is_known_where_nothing_was_analysed(tissue, colour_model):
+    image, _, _ = tissue(300, 330, 1.0, ((60, 60), (230, 260)))
+    stop = StopToken()
+    config = SegmentConfig(**SETTINGS, tile_size=64)
+    for event in segment_image(slide_from_array(image, mpp=1.0), config, stop, model=colour_model):
+        if isinstance(event, TileDone) and event.done == 4:
+            stop.stop()
+        found = event
+    assert not found.segmentation.complete
+    unknown = np.isnan(found.segmentation.uncertainty)
+    assert np.array_equal(unknown, found.segmentation.regions == 0)
+    assert 0 < unknown.mean() < 1
+
+
+def test_labels_do_not_depend_on_whether_probabilities_are_kept(four_glands, colour_model):
+    slide = slide_from_array(four_glands[0], mpp=0.5)
+    config = SegmentConfig(**SETTINGS)
+    kept = list(segment_image(slide, config, model=colour_model, keep_probabilities=True))[-1]
+    plain = list(segment_image(slide, config, model=colour_model))[-1]
+    assert plain.probabilities is None
+    assert kept.probabilities.shape == (3, *plain.segmentation.regions.shape)
+    assert np.array_equal(kept.segmentation.regions, plain.segmentation.regions)

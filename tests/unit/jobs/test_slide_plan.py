@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import pytest
@@ -99,6 +100,7 @@ def test_a_run_goes_on_with_its_own_store_even_so(plan):
     ("change", "named"),
     [
         ({"settings": {"flips": True}}, "flips"),
+        ({"settings": {"quarter_turns": True}}, "quarter_turns"),
         ({"settings": {"tissue": None}}, "tissue"),
         ({"areas": Areas.from_rectangle(10, 10, 90, 90)}, "areas"),
     ],
@@ -164,3 +166,22 @@ def test_a_tile_that_is_late_holds_up_what_lies_below_it():
     late = [*tiles[1:], tiles[0]]
     assert list(ready_rows(tiles, 1500, iter(late))) == [1500]
     assert list(ready_rows(tiles, 1500, iter(tiles[2:]))) == [1500]
+
+
+def test_a_store_of_an_earlier_version_does_not_name_what_it_did_not_know(plan):
+    """It was made without quarter turns and dropout, and is gone on with that way alone."""
+    first = plan()
+    state = json.loads((first.store / "zarr.json").read_text())
+    identity = state["attributes"]["napari_gland_mtl"]["record"]["identity"]
+    assert identity.pop("quarter_turns") is False
+    assert identity.pop("dropout_samples") == 0
+    (first.store / "zarr.json").write_text(json.dumps(state))
+    assert plan(resume=True).tiles == first.tiles
+    with pytest.raises(InvalidInputError, match=r"other settings.*quarter_turns \(False before"):
+        plan(resume=True, settings={"quarter_turns": True})
+
+
+def test_dropout_of_a_model_without_any_is_refused_before_a_store_is_made(plan, tmp_path):
+    with pytest.raises(InvalidInputError, match="trained without dropout"):
+        plan(settings={"dropout_samples": 3})
+    assert not list(tmp_path.rglob("*.zarr"))

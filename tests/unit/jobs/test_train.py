@@ -203,6 +203,7 @@ def test_without_any_class_the_classification_loss_is_left_out_and_that_is_said(
     alone = TrainingConfig(**{**TINY.model_dump(), "losses": ("classification",)})
     with pytest.raises(DatasetError, match="only one chosen"):
         list(train_model(nameless, tmp_path / "alone", TrainConfig(training=alone, validation=1)))
+    assert not (tmp_path / "alone").exists()
 
 
 def test_without_validation_the_last_weights_are_the_best(dataset, tmp_path):

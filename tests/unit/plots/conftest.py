@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -77,3 +78,53 @@ def new_run(tmp_path):
 def run(new_run):
     """Twenty steps in four epochs."""
     return new_run().train(20).history()
+
+
+def write_images(folder: Path, rows, losses=NAMES, learned=True) -> None:
+    """Append to ``images.csv``: rows of epoch, image, losses and, where learned, log sigma^2.
+
+    `rows` yields (epoch, name, {loss: value}, {loss: log sigma^2}); what is left out is empty.
+    """
+    columns = ["epoch", "image", "patches", *losses]
+    columns += [f"log_var_{name}" for name in losses] if learned else []
+    path = folder / "images.csv"
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        if new:
+            writer.writeheader()
+        for epoch, name, values, log_vars in rows:
+            row = {"epoch": epoch, "image": name, "patches": 3, **values}
+            row |= {f"log_var_{loss}": value for loss, value in log_vars.items()}
+            writer.writerow({key: value for key, value in row.items() if key in columns})
+
+
+def image_rows(epochs, count=21, outliers=None):
+    """`count` images whose log sigma^2 is `i` hundredths, but for outliers by name and loss."""
+    for epoch in epochs:
+        for i in range(count):
+            name = f"image {i}"
+            extra = (outliers or {}).get(name, {})
+            log_vars = {loss: 0.01 * i + extra.get(loss, 0.0) for loss in NAMES}
+            yield epoch, name, {loss: float(np.exp(v)) for loss, v in log_vars.items()}, log_vars
+
+
+@pytest.fixture
+def image_run(new_run):
+    """Twenty steps in four epochs, with 21 images of which two stand out."""
+
+    def make(name="run", learned=True, outliers=None):
+        writer = new_run(name, learned=learned, weighting="instance" if learned else "equal")
+        writer.train(20)
+        found = {"image 3": {"topology": 1.5}, "image 7": {"classification": 2.5}}
+        rows = image_rows(range(1, 5), outliers=found if outliers is None else outliers)
+        write_images(writer.folder, rows, learned=learned)
+        return writer
+
+    return make
+
+
+@pytest.fixture
+def add_images():
+    """`write_images`, and the rows of images of which none stands out."""
+    return write_images, image_rows

@@ -72,6 +72,11 @@ def _one_thread():
 
 
 @pytest.fixture(scope="session")
+def samples():
+    return SAMPLES
+
+
+@pytest.fixture(scope="session")
 def source():
     return PatchSource(SAMPLES, MPP)
 

@@ -11,6 +11,7 @@ from napari_gland_mtl.losses import (
     AlternatingWeighting,
     ConvexPairWeighting,
     FixedWeighting,
+    InstanceWeighting,
     UncertaintyWeighting,
 )
 from napari_gland_mtl.training import TrainingConfig, build_weighting
@@ -29,6 +30,8 @@ def test_the_defaults_are_the_papers():
     ("weighting", "kind", "losses"),
     [
         ("uncertainty", UncertaintyWeighting, LOSS_NAMES),
+        ("instance", InstanceWeighting, PAIR),
+        ("instance_pixel", InstanceWeighting, LOSS_NAMES),
         ("fixed", FixedWeighting, ("topology", "classification")),
         ("equal", FixedWeighting, LOSS_NAMES),
         ("convex", ConvexPairWeighting, PAIR),
@@ -48,7 +51,9 @@ def test_each_weighting_is_built_for_the_losses_chosen(weighting, kind, losses):
     }
     if weighting in expected:
         assert built.weights().tolist() == pytest.approx(expected[weighting])
-    assert bool(list(built.parameters())) == (weighting in ("uncertainty", "convex_trained"))
+    assert bool(list(built.parameters())) == (
+        weighting in ("uncertainty", "instance", "instance_pixel", "convex_trained")
+    )
 
 
 def test_warm_up_and_bounds_reach_the_weighting():
@@ -96,3 +101,15 @@ def test_an_epoch_has_at_least_one_step(patches, batch, steps):
 def test_settings_survive_json():
     config = TrainingConfig(losses=PAIR, weighting="convex", widths=(4, 8), log_var_max=None)
     assert TrainingConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_an_uncertainty_per_pixel_needs_the_segmentation():
+    with pytest.raises(ValidationError, match="'instance_pixel' weighs the pixels"):
+        TrainingConfig(weighting="instance_pixel", losses=("topology",))
+    assert TrainingConfig(weighting="instance", losses=("topology",)).by_instance
+
+
+@pytest.mark.parametrize("weighting", ["instance", "instance_pixel"])
+def test_an_uncertainty_per_image_is_refused_on_several_devices(weighting):
+    with pytest.raises(ValidationError, match=f"'{weighting}' trains on one device only"):
+        TrainingConfig(weighting=weighting, devices=2)

@@ -66,6 +66,8 @@ WAYS = {
     "learned weights": {},
     "alternating": {"weighting": "alternating", "losses": ("segmentation", "classification")},
     "trained share": {"weighting": "convex_trained", "losses": ("topology", "classification")},
+    "by image": {"weighting": "instance"},
+    "by image and pixel": {"weighting": "instance_pixel"},
 }
 
 
@@ -87,11 +89,16 @@ def test_in_parts_it_learns_what_the_whole_batch_teaches(tmp_path, double, setti
     for name in ours:
         torch.testing.assert_close(ours[name], theirs[name], rtol=1e-9, atol=1e-11)
     assert any((theirs[name] - start[name]).abs().max() > 1e-3 for name in start)  # control
-    one, two = (read_history(tmp_path / n / "steps.csv") for n in ("whole", "parts"))
-    for column in one:
-        torch.testing.assert_close(
-            torch.tensor(one[column]), torch.tensor(two[column]), rtol=1e-9, atol=1e-11
-        )
+    for file in ("steps.csv", "images.csv"):
+        one, two = (read_history(tmp_path / n / file) for n in ("whole", "parts"))
+        for column in one:
+            torch.testing.assert_close(
+                torch.tensor(one[column]),
+                torch.tensor(two[column]),
+                rtol=1e-9,
+                atol=1e-11,
+                equal_nan=True,
+            )
 
 
 def test_shares_are_by_what_is_known_and_not_by_patches(tmp_path, double, settings, monkeypatch):

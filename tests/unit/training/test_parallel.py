@@ -7,6 +7,7 @@ for that makes a difference when it is left out.
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import runpy
@@ -88,6 +89,14 @@ def history_difference(ours, theirs, but=()):
     return max(np.abs(ours[name] - theirs[name]).max() for name in ours if name not in but)
 
 
+def image_rows(folder):
+    """Words and numbers of ``images.csv``, apart."""
+    with (folder / "images.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    numbers = [[float(row[name] or -1) for name in row if name != "image"] for row in rows]
+    return [row["image"] for row in rows], np.array(numbers)
+
+
 def weight_difference(ours, theirs):
     """The largest of all weights and batch statistics; also of the best ones."""
     largest = 0.0
@@ -102,6 +111,9 @@ def weight_difference(ours, theirs):
 @pytest.mark.parametrize("way", SCRIPTED.WAYS)
 def test_two_processes_train_as_one_does(together, alone, way):
     assert history_difference(together / way, alone(way)) < 1e-9
+    images, numbers = image_rows(together / way)
+    assert images == image_rows(alone(way))[0]
+    np.testing.assert_allclose(numbers, image_rows(alone(way))[1], rtol=1e-9)
     # Control: both have learned something.
     steps = read_history(together / way / "steps.csv")
     assert steps["total"][-1] != steps["total"][0]

@@ -18,7 +18,14 @@ from napari_gland_mtl.training import EpochFinished, StepFinished, TrainingFinis
 from napari_gland_mtl.training import trainer as trainer_module
 from napari_gland_mtl.training.state import STATE_FILE
 
-FILES = ("state.safetensors", "best.safetensors", "last.safetensors", "steps.csv", "epochs.csv")
+FILES = (
+    "state.safetensors",
+    "best.safetensors",
+    "last.safetensors",
+    "steps.csv",
+    "epochs.csv",
+    "images.csv",
+)
 TOTAL = 12
 
 WAYS = {
@@ -43,6 +50,7 @@ WAYS = {
         "log_var_start": {"topology": -0.4, "geometry": 5.0},
         "log_var_warmup_steps": 0,
     },
+    "by image and pixel": {"weighting": "instance_pixel", "average_decay": 0.8, "dropout": 0.3},
     "plain memory": {"weighting": "equal", "channels_last": False, "momentum": 0.0},
 }
 

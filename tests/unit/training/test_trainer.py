@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from napari_gland_mtl.checkpoint import load_model, read_card
+from napari_gland_mtl.datasets.dataset import UNKNOWN_CLASS, Sample
+from napari_gland_mtl.datasets.patches import PatchSource
 from napari_gland_mtl.errors import InvalidInputError, NonFiniteLossError
 from napari_gland_mtl.training import (
     EpochFinished,
@@ -46,6 +49,42 @@ def test_it_learns_an_easy_task_and_without_steps_it_does_not(
     ratio, recall = train("untrained", learning_rate=1e-12)
     assert min(ratio[name] for name in ("segmentation", "topology")) > 0.9
     assert recall < 0.4
+
+
+def test_means_of_an_epoch_are_over_the_batches_that_show_something(
+    tmp_path, trainer_in, settings, source, play, only
+):
+    """One image in four has a class, and a batch of one patch shows it or does not."""
+
+    def samples():
+        parts = zip(source.images, source.labels, source.classes, strict=True)
+        for number, (image, labels, kind) in enumerate(parts):
+            known = kind if number == 0 else UNKNOWN_CLASS
+            yield Sample(f"{number}", image, labels, None, known, None, source.mpp)
+
+    def train(folder, seed, stop_after=None):
+        config = settings(batch_size=1, patches_per_epoch=3, epochs=4, seed=seed)
+        trainer = replace(trainer_in(folder, config), source=PatchSource(samples(), source.mpp))
+        if (folder / "state.safetensors").exists():
+            trainer.resume()
+        return only(play(trainer, stop_after), EpochFinished)
+
+    def rows(folder, name):
+        read = read_history(folder / name)
+        return read["epoch"], read["loss_classification"], read["loss_segmentation"]
+
+    train(tmp_path / "whole", 1)
+    epoch, classes, pixels = rows(tmp_path / "whole", "steps.csv")
+    _, class_means, pixel_means = rows(tmp_path / "whole", "epochs.csv")
+    shown = [classes[(epoch == number) & (classes != 0)] for number in range(1, 5)]
+    assert {len(values) for values in shown} >= {0, 1}  # control: nothing, and one of three
+    for values, mean in zip(shown, class_means, strict=True):
+        assert mean == pytest.approx(values.mean()) if len(values) else np.isnan(mean)
+    np.testing.assert_allclose(pixel_means, pixels.reshape(4, 3).mean(axis=1))
+    train(tmp_path / "parts", 1, stop_after=2)
+    train(tmp_path / "parts", 1)
+    expected = (tmp_path / "whole" / "epochs.csv").read_text()
+    assert (tmp_path / "parts" / "epochs.csv").read_text() == expected
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])

@@ -8,16 +8,10 @@ that it takes to wait for the content first.
 from __future__ import annotations
 
 import errno
-import json
 import os
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from ..storage.atomic import new_file
-
-_FILE = "zarr.json"
 # Some network and FUSE file systems have no such call; writing there is not an error.
 _NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 
@@ -57,29 +51,3 @@ def flush_names(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def write_group(folder: Path, attributes: Mapping[str, Any]) -> None:
-    """Give a zarr group other attributes, in one step; the group is made if there is none.
-
-    Raises
-    ------
-    OutputNotWritableError
-    """
-    group = {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
-    with new_file(folder / _FILE, overwrite=True) as partial:
-        partial.write_text(json.dumps(group, allow_nan=False), "utf-8")
-        flush_file(partial)
-    flush_names(folder)
-
-
-def read_group(folder: Path) -> dict[str, Any]:
-    """The attributes of a zarr group.
-
-    Raises
-    ------
-    OSError, ValueError, LookupError, TypeError
-        If there is none, or it is damaged.
-    """
-    attributes: dict[str, Any] = json.loads((folder / _FILE).read_text("utf-8"))["attributes"]
-    return attributes

@@ -1,0 +1,79 @@
+"""Whether the images with wrong labels stand out: by what was learned of them, and by their loss.
+
+Both are in the run folder's ``images.csv``. The area under the ROC curve is the chance that of two
+images the one with wrong labels has the larger number; 0.5 is blind guessing.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import rankdata
+
+IMAGES_FILE = "images.csv"
+LOG_VAR = "log_var_"
+
+
+def roc_auc(values: Sequence[float], flagged: Sequence[bool]) -> float | None:
+    """Area under the ROC curve, ties counting half; None where one side is empty.
+
+    Examples
+    --------
+    >>> roc_auc([1.0, 2.0, 3.0, 4.0], [False, False, True, True])
+    1.0
+    """
+    flags = np.asarray(flagged, dtype=bool)
+    positive, negative = int(flags.sum()), int((~flags).sum())
+    if not positive or not negative:
+        return None
+    above = rankdata(values)[flags].sum() - positive * (positive + 1) / 2
+    return float(above / (positive * negative))
+
+
+def last_rows(path: Path) -> dict[str, dict[str, float]]:
+    """The last row of every image: column -> number, without the empty ones."""
+    found: dict[str, dict[str, float]] = {}
+    if not path.is_file():
+        return found
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            name = row.pop("image")
+            found[name] = {column: float(text) for column, text in row.items() if text}
+    return found
+
+
+def found_out(path: Path, losses: Sequence[str], noisy: Collection[str]) -> dict[str, float]:
+    """How well each number tells noisy images from clean ones.
+
+    Parameters
+    ----------
+    path : Path
+        ``images.csv`` of the run.
+    losses : sequence of str
+    noisy : collection of str
+        Names of the images with wrong labels.
+
+    Returns
+    -------
+    dict
+        Area under the ROC curve of ``log_var_<loss>`` and ``<loss>``, and of their sums
+        ``log_var_sum`` and ``loss_sum``; what is not in the file is left out.
+    """
+    rows = last_rows(path)
+    names = {**{f"{LOG_VAR}{loss}": [f"{LOG_VAR}{loss}"] for loss in losses}}
+    names |= {loss: [loss] for loss in losses}
+    names |= {f"{LOG_VAR}sum": [f"{LOG_VAR}{loss}" for loss in losses], "loss_sum": list(losses)}
+    areas = {}
+    for name, columns in names.items():
+        known = {
+            image: sum(row[column] for column in columns)
+            for image, row in rows.items()
+            if all(column in row for column in columns)
+        }
+        area = roc_auc(list(known.values()), [image in noisy for image in known])
+        if area is not None:
+            areas[name] = area
+    return areas

@@ -1,0 +1,90 @@
+"""Figures of the experiments' tables, drawn without a window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from _runs import Place
+from _tables import MEASURES, Row, spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Published = Mapping[str, Mapping[str, float | None]]
+
+PANELS = ("class_accuracy", "pixel_accuracy", "object_dice", "violations_per_gland")
+OURS, PAPERS = "#0072b2", "#d55e00"  # told apart in colour blindness, and by their shapes
+
+
+def draw_rows(
+    path: Path, title: str, rows: Sequence[Row], place: Place, published: Published | None = None
+) -> None:
+    """A panel per measure with a point per row: mean and deviation over the seeds.
+
+    Parameters
+    ----------
+    path : Path
+        Of the figure; its ending says the format.
+    title : str
+    rows : sequence of Row
+    place : Place
+    published : mapping, optional
+        Row -> measure -> a published value, drawn beside.
+    """
+    figure, panels = figure_of(title, len(PANELS), height=1.6 + 0.36 * len(rows), sharey=True)
+    for axes, name in zip(panels, PANELS, strict=True):
+        _panel(axes, name, rows, place, published or {})
+    panels[0].set_yticks(range(len(rows)), [row.label for row in rows])
+    panels[0].invert_yaxis()
+    if published:
+        panels[0].legend(loc="lower left", fontsize="small")
+    save(figure, path)
+
+
+def figure_of(
+    title: str, panels: int, height: float, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """A figure with panels side by side.
+
+    Parameters
+    ----------
+    title : str
+    panels : int
+    height : float
+        Inches.
+    sharey : bool
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.3 * max(panels, 1), height), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize="medium")
+    grid = figure.subplots(1, max(panels, 1), sharey=sharey, squeeze=False)
+    return figure, list(grid[0])
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure in the format that its name says, the same bytes for the same numbers."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def _panel(axes: Axes, name: str, rows: Sequence[Row], place: Place, published: Published) -> None:
+    column = next(column for column in MEASURES if column.name == name)
+    for height, row in enumerate(rows):
+        middle, deviation = spread(row.values(place, column))
+        label = "here" if height == 0 else None
+        if middle is not None:
+            axes.errorbar(
+                middle, height, xerr=deviation, fmt="o", color=OURS, capsize=3, label=label
+            )
+        theirs = published.get(row.name, {}).get(name)
+        if theirs is not None:
+            paper = "paper" if height == 0 else None
+            axes.plot(theirs, height, "D", mfc="none", color=PAPERS, label=paper)
+    axes.set_xlabel(column.heading)
+    axes.grid(axis="x", alpha=0.3)

@@ -1,0 +1,195 @@
+"""Ways of weighting the losses against each other, side by side with the same budget.
+
+    python experiments/weightings.py GLAS OUT --reduced
+
+Equal and fixed weights, the best of a random search, the convex pair of two losses (fixed and
+trained), one optimiser per loss, weights learned from uncertainty (per loss, per image, per pixel),
+and multi-objective descent (the extra "multi-objective"). The search takes K candidates, judges
+them on patients split off the training images, and trains with the best one again; its cost is
+counted. OUT, shared with the other experiments, receives weightings.md, .csv and .svg.
+"""
+
+from __future__ import annotations
+
+import sys
+from statistics import mean
+from typing import Any
+
+import numpy as np
+from _command_line import Given, main
+from _figures import draw_rows
+from _publish import by_seed, publish, table_of, title_of
+from _run import Run
+from _settings import LETTERS, losses
+from _tables import MEASURES, NOTHING, Column, Result, Row, cell, seconds
+from table1 import HAND, equal, learned
+
+ALL = "cstg"
+SEARCH_SEED = 0
+JUDGED = ("class_accuracy", "pixel_accuracy", "object_f1", "object_dice")
+
+
+def weighted(which: str, weighting: str) -> dict[str, Any]:
+    """A weighting of some losses that has no settings of its own."""
+    return {"losses": losses(which), "weighting": weighting}
+
+
+def convex(weighting: str) -> dict[str, Any]:
+    """The convex pair of classification and segmentation, from equal shares."""
+    return {**weighted("cs", weighting), "convex_share": 0.5}
+
+
+ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+    "equal": ("equal", equal(ALL)),
+    "fixed": ("fixed, the paper's", HAND),
+    "grid": ("fixed, by search", {}),
+    "alternating": ("one optimiser per loss", weighted(ALL, "alternating")),
+    "uncertainty": ("learned uncertainty", learned(ALL)),
+    "instance": ("uncertainty per image", weighted(ALL, "instance")),
+    "instance_pixel": ("uncertainty per image and pixel", weighted(ALL, "instance_pixel")),
+    "mgda": ("MGDA", weighted(ALL, "mgda")),
+    "pcgrad": ("PCGrad", weighted(ALL, "pcgrad")),
+    "upgrad": ("UPGrad", weighted(ALL, "upgrad")),
+    "cs-equal": ("L_c + L_s, equal", equal("cs")),
+    "cs-convex": ("L_c + L_s, convex, half each", convex("convex")),
+    "cs-convex-trained": ("L_c + L_s, convex, trained", convex("convex_trained")),
+    "cs-uncertainty": ("L_c + L_s, learned uncertainty", learned("cs")),
+}
+
+
+def candidates(given: Given) -> list[Run]:
+    """The search: weights drawn evenly from all that sum to 1, judged on other patients."""
+    rng = np.random.default_rng(SEARCH_SEED)
+    drawn = rng.dirichlet(np.ones(len(LETTERS)), size=given.arguments.candidates).round(3)
+    part = "inner" if given.arguments.split == "validation" else "validation"
+    return [given.run(fixed(weights.tolist()), SEARCH_SEED, part=part) for weights in drawn]
+
+
+def fixed(weights: list[float]) -> dict[str, Any]:
+    """All four losses with these weights."""
+    given = dict(zip(losses(ALL), weights, strict=True))
+    return {**weighted(ALL, "fixed"), "loss_weights": given}
+
+
+def best_of(given: Given) -> dict[str, Any] | None:
+    """The weights that the search found; None until all candidates are done."""
+    runs = candidates(given)
+    results = [given.place.result(run) for run in runs]
+    if any(result is None for result in results):
+        return None
+    scores = [score(result) for result in results if result is not None]
+    chosen: dict[str, float] = runs[int(np.argmax(scores))].settings["loss_weights"]
+    return fixed(list(chosen.values()))
+
+
+def score(result: Result) -> float:
+    """Mean of the four measures by which a training chooses its best weights, too."""
+    found = [result["measures"].get(name) for name in JUDGED]
+    return mean(value or 0.0 for value in found)
+
+
+def rows_of(given: Given) -> list[Row]:
+    """The rows asked for; that of the search is empty until it is done."""
+    found = []
+    for name, (label, changes) in ROWS.items():
+        if not given.wanted(name):
+            continue
+        settings = best_of(given) if name == "grid" else changes
+        runs = [] if settings is None else [given.run(settings, seed) for seed in given.seeds]
+        found.append(Row(name, label, runs))
+    return found
+
+
+def plan(given: Given) -> list[Run]:
+    """The rows known by now; last the search, and when it is done its row."""
+    rows = rows_of(given)
+    first = by_seed([row for row in rows if row.name != "grid"])
+    searched = [row for row in rows if row.name == "grid"]
+    return [*first, *(candidates(given) if searched else []), *by_seed(searched)]
+
+
+def draw(given: Given) -> str:
+    """Write the table in its three forms."""
+    rows, title = rows_of(given), title_of(given, "Weightings")
+    slower = _slower(given)
+    extra = [
+        ("time per step / equal", lambda row: cell(_ratios(row, slower, given), 2)),
+        ("weights at the end", lambda row: _weights(row, given)),
+    ]
+    body = table_of(given, rows, [*MEASURES, STEP], extra)
+    if given.wanted("grid"):
+        body += f"\n\n{_search_words(given)}"
+    draw_rows(given.place.out / "weightings.svg", title, rows, given.place)
+
+    def numbers(row: Row) -> dict[str, Any]:
+        ratios = _ratios(row, slower, given)
+        named = _mean_weights(row, given)
+        return {
+            "step_relative_to_equal": mean(ratios) if ratios else None,
+            **{f"weight_{name}": value for name, value in named.items()},
+        }
+
+    searched = [Row("search", "", candidates(given))] if given.wanted("grid") else []
+    return publish(
+        given, "weightings", title, rows, body, numbers, [*MEASURES, STEP], also_counted=searched
+    )
+
+
+STEP = Column("s / step", "step_seconds", lambda result: result.get("step_seconds"), 3)
+
+
+def _slower(given: Given) -> dict[str, float]:
+    """Seconds per step with equal weights, for each kind of machine."""
+    times: dict[str, list[float]] = {}
+    for seed in given.seeds:
+        result = given.place.result(given.run(equal(ALL), seed))
+        if result is not None and result["step_seconds"]:
+            times.setdefault(result["machine"], []).append(result["step_seconds"])
+    return {kind: mean(values) for kind, values in times.items()}
+
+
+def _ratios(row: Row, equal_step: dict[str, float], given: Given) -> list[float]:
+    """Cost of a step relative to equal weights of all four losses on the same machine."""
+    return [
+        result["step_seconds"] / equal_step[result["machine"]]
+        for result in row.results(given.place)
+        if result["step_seconds"] and result["machine"] in equal_step
+    ]
+
+
+def _mean_weights(row: Row, given: Given) -> dict[str, float]:
+    """Weights of the last step, their mean over the seeds."""
+    found = [result["weights"] for result in row.results(given.place) if result["weights"]]
+    names = found[0] if found else {}
+    return {name: mean(weights[name] for weights in found) for name in names}
+
+
+def _weights(row: Row, given: Given) -> str:
+    if row.name == "alternating":
+        return "in turn"
+    weights = _mean_weights(row, given)
+    letter = {name: letter for letter, name in LETTERS.items()}
+    words = [f"{letter[name]} {value:.2f}" for name, value in weights.items()]
+    return ", ".join(words) or NOTHING
+
+
+def _search_words(given: Given) -> str:
+    """What the search cost, and what it found."""
+    runs = candidates(given)
+    results = [result for result in map(given.place.result, runs) if result is not None]
+    cost = sum(seconds(result) or 0.0 for result in results)
+    chosen = best_of(given)
+    words = [
+        f"The search took {len(results)} of {len(runs)} trainings, {cost:.0f} s before the row's "
+        "own, judged by the mean of class accuracy, pixel accuracy, object F1 and object Dice on "
+        "patients split off the training images."
+    ]
+    if chosen is not None:
+        weights = ", ".join(f"{value:g}" for value in chosen["loss_weights"].values())
+        words.append(f"It chose {weights} (c, s, t, g).")
+    return " ".join(words)
+
+
+if __name__ == "__main__":
+    option = {"type": int, "default": 12, "metavar": "K", "help": "candidates of the search"}
+    sys.exit(main(__doc__ or "", list(ROWS), plan, draw, ("--candidates", option)))

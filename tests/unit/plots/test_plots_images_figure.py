@@ -1,0 +1,135 @@
+"""Claims about the figure of the training images, and ``gland-mtl plot --images``."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from typer.testing import CliRunner
+
+from napari_gland_mtl.cli import app
+from napari_gland_mtl.errors import OutputExistsError
+from napari_gland_mtl.plots import (
+    DARK,
+    LIGHT,
+    ImagePanel,
+    ImageTable,
+    RunHistory,
+    draw_images,
+    image_columns,
+    loss_color,
+    on_ground,
+    ranking_of,
+    write_images,
+)
+
+
+def read(folder):
+    return RunHistory(folder, with_images=True).read()
+
+
+def figure():
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(8, 10))
+    FigureCanvasAgg(made)
+    return made
+
+
+def lines_of(axes, color):
+    return [line for line in axes.lines if to_hex(line.get_color()) == color]
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT])
+def test_a_panel_draws_the_image_the_median_and_the_band(image_run, theme):
+    table = ImageTable(read(image_run().folder).images)
+    axes = figure().add_subplot()
+    panel = ImagePanel(axes, "log_var_topology")
+    panel.draw(table, [("image 3", "")], theme)
+    (line,) = lines_of(axes, on_ground(loss_color("topology"), theme.background))
+    assert line.get_xdata().tolist() == [1, 2, 3, 4]
+    np.testing.assert_allclose(line.get_ydata(), [1.53] * 4)
+    (median,) = lines_of(axes, theme.text)
+    np.testing.assert_allclose(median.get_ydata(), table.band("log_var_topology").middle)
+    assert len(axes.collections) == 1
+    low, high = axes.get_ylim()
+    assert low < 0
+    assert high > 1.53
+    # Without the image neither its line nor its room is left.
+    panel.draw(table, [], theme)
+    assert len(axes.lines) == 1
+    assert axes.get_ylim()[1] < 0.3
+
+
+def test_the_panels_are_those_of_what_is_known(image_run):
+    learned = ImageTable(read(image_run("a").folder).images)
+    raw = ImageTable(read(image_run("b", learned=False).folder).images)
+    assert len(image_columns(learned)) == 8
+    assert image_columns(learned, ("topology",)) == ("log_var_topology", "topology")
+    assert image_columns(raw) == raw.losses
+
+
+def test_the_figure_lists_the_images_and_draws_each_where_it_stands_out(image_run):
+    ranking = ranking_of(read(image_run().folder))
+    made = figure()
+    draw_images(made, "run", ranking, top=2)
+    by_label = {axes.get_label(): axes for axes in made.axes}
+    ranked = by_label["ranking"]
+    assert [text.get_text() for text in ranked.get_yticklabels()] == ["1. image 7", "2. image 3"]
+    assert [bar.get_width() for bar in ranked.patches] == pytest.approx(ranking.ratios[:2])
+    words = [text.get_text() for text in ranked.texts]
+    assert words == [ranking.words(0), ranking.words(1)]
+    marks = {label: [t.get_text() for t in axes.texts] for label, axes in by_label.items()}
+    assert marks["log_var_classification"] == ["1"]
+    assert marks["log_var_topology"] == ["2"]
+    assert marks["log_var_geometry"] == []
+
+
+@pytest.fixture
+def cli(monkeypatch, tmp_path):
+    monkeypatch.setenv("NAPARI_GLAND_MTL_RUNS", str(tmp_path))
+    return lambda *args: CliRunner().invoke(app, ["plot", *map(str, args)])
+
+
+def test_the_command_draws_what_a_script_draws(cli, image_run, tmp_path):
+    writer = image_run()
+    result = cli(writer.folder, "--images", "-o", tmp_path / "a.svg", "--top", 3)
+    assert result.exit_code == 0, result.output
+    same = write_images(read(writer.folder), tmp_path / "b.svg", top=3)
+    assert (tmp_path / "a.svg").read_bytes() == same.read_bytes()
+    assert "2 of 21 images have 3 times the usual uncertainty" in result.output
+    assert "image 3: 4.1x the usual uncertainty (topology)" in result.output
+    with pytest.raises(OutputExistsError):
+        write_images(read(writer.folder), tmp_path / "b.svg")
+
+
+def test_the_command_writes_the_table(cli, image_run, tmp_path):
+    result = cli(
+        image_run().folder, "--images", "-o", tmp_path / "a.csv", "--losses", "topology,geometry"
+    )
+    assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader((tmp_path / "a.csv").read_text().splitlines()))
+    assert len(rows) == 21
+    assert rows[0]["image"] == "image 3"
+    assert "log_var_classification" not in rows[0]
+
+
+def test_bad_input_is_one_line(cli, image_run, new_run, tmp_path):
+    folder, old = image_run().folder, new_run("old").train(20).folder
+    output = ("-o", tmp_path / "a.svg")
+    for args, expected in (
+        ((folder, old, "--images", *output), "of one training"),
+        ((old, "--images", *output), "no numbers of its images"),
+        ((folder, "--images", "--losses", "shape", *output), "'shape' is no loss"),
+        ((folder, "--images", "--x", "epoch", *output), "--x draws curves"),
+        ((folder, "--top", 3, *output), "--top is about images"),
+        ((folder, "--images", "-o", tmp_path / "a.gif"), ".png, .svg"),
+    ):
+        result = cli(*args)
+        assert result.exit_code == 2, result.output
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("error: ")
+        assert expected in line
