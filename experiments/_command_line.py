@@ -196,7 +196,7 @@ def _precision(place: Place, base: dict[str, Any], reduced: bool) -> str:
 def _command(arguments: argparse.Namespace) -> str:
     """The command without the user's paths, which are nobody else's."""
     names = {arguments.glas: "GLAS", arguments.out: "OUT"}
-    given = [names.get(Path(text), text) for text in sys.argv[1:]]
+    given = [names.get(Path(text), text) for text in sys.argv[1:] if text != "--tables-only"]
     return shlex.join(["python", f"experiments/{Path(sys.argv[0]).name}", *given])
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import rankdata
 
-IMAGES_FILE = "images.csv"
 LOG_VAR = "log_var_"
 
 

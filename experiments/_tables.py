@@ -27,13 +27,18 @@ Value = Callable[[Result], float | None]
 
 def measure(name: str) -> Value:
     """Takes one measure out of a result."""
-    return lambda result: result["measures"].get(name)
+
+    def value(result: Result) -> float | None:
+        found: float | None = result["measures"].get(name)
+        return found
+
+    return value
 
 
 def seconds(result: Result) -> float | None:
     """Time of a run, training and measuring."""
     parts = (result.get("training_seconds"), result.get("measuring_seconds"))
-    return sum(part for part in parts if part is not None)
+    return float(sum(part for part in parts if part is not None))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from statistics import mean
 from typing import Any
 
 from _command_line import Given, main
-from _detection import IMAGES_FILE, LOG_VAR, found_out
+from _detection import LOG_VAR, found_out
 from _figures import draw_rows
 from _noise import KINDS
 from _publish import by_seed, publish, table_of, title_of
@@ -24,6 +24,8 @@ from _run import CLEAN, Run
 from _tables import MEASURES, Row, as_markdown, cell
 from table1 import equal, learned
 from weightings import ALL, weighted
+
+from napari_gland_mtl.storage.run_files import IMAGES_FILE
 
 WEIGHTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "equal": ("equal", equal(ALL)),

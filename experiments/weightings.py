@@ -113,6 +113,7 @@ def draw(given: Given) -> str:
     rows, title = rows_of(given), title_of(given, "Weightings")
     slower = _slower(given)
     extra = [
+        ("s with search", lambda row: cell(_with_search(row, given), 0)),
         ("time per step / equal", lambda row: cell(_ratios(row, slower, given), 2)),
         ("weights at the end", lambda row: _weights(row, given)),
     ]
@@ -125,13 +126,16 @@ def draw(given: Given) -> str:
         ratios = _ratios(row, slower, given)
         named = _mean_weights(row, given)
         return {
+            "seconds_with_search": mean(searched)
+            if (searched := _with_search(row, given))
+            else None,
             "step_relative_to_equal": mean(ratios) if ratios else None,
             **{f"weight_{name}": value for name, value in named.items()},
         }
 
-    searched = [Row("search", "", candidates(given))] if given.wanted("grid") else []
+    search = [Row("search", "", candidates(given))] if given.wanted("grid") else []
     return publish(
-        given, "weightings", title, rows, body, numbers, [*MEASURES, STEP], also_counted=searched
+        given, "weightings", title, rows, body, numbers, [*MEASURES, STEP], also_counted=search
     )
 
 
@@ -157,6 +161,20 @@ def _ratios(row: Row, equal_step: dict[str, float], given: Given) -> list[float]
     ]
 
 
+def _with_search(row: Row, given: Given) -> list[float]:
+    """Seconds of a run with all that had to be trained before it."""
+    own = [seconds(result) or 0.0 for result in row.results(given.place)]
+    if row.name != "grid":
+        return own
+    before = _search_seconds(given)
+    return [before + value for value in own]
+
+
+def _search_seconds(given: Given) -> float:
+    results = map(given.place.result, candidates(given))
+    return sum(seconds(result) or 0.0 for result in results if result is not None)
+
+
 def _mean_weights(row: Row, given: Given) -> dict[str, float]:
     """Weights of the last step, their mean over the seeds."""
     found = [result["weights"] for result in row.results(given.place) if result["weights"]]
@@ -176,13 +194,12 @@ def _weights(row: Row, given: Given) -> str:
 def _search_words(given: Given) -> str:
     """What the search cost, and what it found."""
     runs = candidates(given)
-    results = [result for result in map(given.place.result, runs) if result is not None]
-    cost = sum(seconds(result) or 0.0 for result in results)
+    cost, left = _search_seconds(given), len(given.place.missing(runs))
     chosen = best_of(given)
     words = [
-        f"The search took {len(results)} of {len(runs)} trainings, {cost:.0f} s before the row's "
-        "own, judged by the mean of class accuracy, pixel accuracy, object F1 and object Dice on "
-        "patients split off the training images."
+        f"The search took {len(runs) - left} of {len(runs)} trainings, {cost:.0f} s before the "
+        "row's own, judged by the mean of class accuracy, pixel accuracy, object F1 and object "
+        "Dice on patients split off the training images."
     ]
     if chosen is not None:
         weights = ", ".join(f"{value:g}" for value in chosen["loss_weights"].values())

@@ -151,7 +151,11 @@ def test_search_judges_on_other_patients_and_trains_again(experiment, tmp_path):
         data = json.loads((tmp_path / "runs" / name / "data.json").read_text())
         assert len(data["training"]) == (2 if result["part"] == "inner" else 4)
     assert "2 of 2 trainings" in said
-    assert float(rows(tmp_path / "weightings.csv")["equal"]["step_relative_to_equal"]) == 1
+    table = rows(tmp_path / "weightings.csv")
+    assert float(table["equal"]["step_relative_to_equal"]) == 1
+    search = sum(r["training_seconds"] + r["measuring_seconds"] for r in inner)
+    grid = table["grid"]
+    assert float(grid["seconds_with_search"]) - float(grid["seconds"]) == pytest.approx(search)
 
 
 def judged(result):

@@ -110,6 +110,7 @@ def _card_lines(entry: ModelEntry) -> list[str]:
         "split": card.split,
         **_measures(card.measures),
         "log-variances": _short(card.log_vars),
+        "class temperature": "" if card.class_temperature == 1 else f"{card.class_temperature:.2f}",
         "licence": card.licence,
         "made": " ".join(filter(None, (card.created, card.package_version, card.commit[:12]))),
         "file": str(entry.path),

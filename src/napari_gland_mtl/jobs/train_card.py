@@ -63,6 +63,8 @@ def first_card(
         training=config.training.model_dump(mode="json"),
         annotations=annotations,
         parents=(start.sha256, *start.card.parents) if start else (),
+        # As sure of itself as its parent, unless somebody measures it anew.
+        class_temperature=start.card.class_temperature if start else 1.0,
     )
 
 

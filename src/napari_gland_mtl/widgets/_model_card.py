@@ -41,6 +41,7 @@ def card_markdown(card: Any, path: Path | str, known: Mapping[str, str] | None =
         "Trained on": card.data,
         "Validated on": card.split,
         "Settings": _settings(card.training),
+        "Class temperature": "" if card.class_temperature == 1 else f"{card.class_temperature:.2f}",
         "Licence": card.licence,
         "Made": _made(card),
         "File": f"`{path}`",

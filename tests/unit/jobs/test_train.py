@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_gland_mtl.checkpoint import load_model
+from napari_gland_mtl.checkpoint import load_model, save_model
 from napari_gland_mtl.datasets import open_dataset
 from napari_gland_mtl.errors import (
     CheckpointError,
@@ -165,9 +165,13 @@ def test_a_folder_that_cannot_be_made_is_said_before_any_work(dataset, tmp_path)
         next(train_model(dataset, tmp_path / "file" / "run", CONFIG))
 
 
-def test_going_on_from_a_model_keeps_its_scale_licence_and_descent(dataset, tmp_path):
+def test_going_on_from_a_model_keeps_its_scale_licence_temperature_and_descent(dataset, tmp_path):
     first = CONFIG.model_copy(update={"licence": "Research only."})
     list(train_model(dataset, tmp_path / "first", first))
+    made = load_model(tmp_path / "first")
+    assert made.card.class_temperature == 1
+    card = made.card.model_copy(update={"class_temperature": 1.7})
+    save_model(tmp_path / "first" / "best.safetensors", made.network, card)
     parent = load_model(tmp_path / "first")
     settings = {key: value for key, value in TINY.model_dump().items() if key != "mpp"}
     config = TrainConfig(
@@ -177,6 +181,7 @@ def test_going_on_from_a_model_keeps_its_scale_licence_and_descent(dataset, tmp_
     child = load_model(tmp_path / "second")
     assert child.card.mpp == parent.card.mpp
     assert child.card.licence == "Research only."
+    assert child.card.class_temperature == 1.7
     assert child.card.parents == (parent.sha256,)
     assert child.network.config == parent.network.config
 
