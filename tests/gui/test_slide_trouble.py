@@ -282,7 +282,7 @@ def test_removing_a_result_layer_in_mid_run_does_no_harm(
     brake.release()
     finish(widget, 60_000)
     assert "Done" in widget.run_panel.status_label.text()
-    assert len(shown(viewer, half_done)) == 4  # the finished result is shown as a whole
+    assert len(shown(viewer, half_done)) == 5  # the finished result is shown as a whole
 
 
 def test_closing_the_viewer_in_mid_run_leaves_no_thread(
