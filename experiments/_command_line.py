@@ -124,7 +124,9 @@ def _parser(
     add("glas", type=Path, help="folder of GlaS")
     add("out", type=Path, help="folder for runs and tables; shared by all experiments")
     add("--split", choices=("validation", "test"), default="validation", help="what is reported")
-    add("--seeds", type=_positive, metavar="N", help="seeds 0 .. N-1 of every row; 3 unless given")
+    add(
+        "--seeds", type=_positive, metavar="N", help="seeds 0 .. N-1 of every row; few unless given"
+    )
     add("--reduced", action="store_true", help="small networks, about a minute per run on a core")
     add("--device", default="auto", help="auto, cpu, cuda or mps")
     add("--only", nargs="+", metavar="ROW", choices=rows, help=f"of: {', '.join(rows)}")

@@ -75,16 +75,14 @@ def save(figure: Figure, path: Path) -> None:
 
 def _panel(axes: Axes, name: str, rows: Sequence[Row], place: Place, published: Published) -> None:
     column = next(column for column in MEASURES if column.name == name)
+    axes.plot([], [], "o", color=OURS, label="here")  # a legend whichever rows have values
+    axes.plot([], [], "D", mfc="none", color=PAPERS, label="paper")
     for height, row in enumerate(rows):
         middle, deviation = spread(row.values(place, column))
-        label = "here" if height == 0 else None
         if middle is not None:
-            axes.errorbar(
-                middle, height, xerr=deviation, fmt="o", color=OURS, capsize=3, label=label
-            )
+            axes.errorbar(middle, height, xerr=deviation, fmt="o", color=OURS, capsize=3)
         theirs = published.get(row.name, {}).get(name)
         if theirs is not None:
-            paper = "paper" if height == 0 else None
-            axes.plot(theirs, height, "D", mfc="none", color=PAPERS, label=paper)
+            axes.plot(theirs, height, "D", mfc="none", color=PAPERS)
     axes.set_xlabel(column.heading)
     axes.grid(axis="x", alpha=0.3)

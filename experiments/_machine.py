@@ -14,8 +14,11 @@ from napari_gland_mtl.devices import choose_device
 @cache
 def machine(device: str = "auto") -> str:
     """The GPU's name, or the processor's with the threads used."""
-    if choose_device(device).type == "cuda":
+    kind = choose_device(device).type
+    if kind == "cuda":
         return str(torch.cuda.get_device_name())
+    if kind != "cpu":
+        return f"{_processor()}, GPU ({kind})"
     threads = torch.get_num_threads()
     return f"{_processor()}, {threads} {'thread' if threads == 1 else 'threads'}"
 

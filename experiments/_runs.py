@@ -29,7 +29,7 @@ from napari_gland_mtl.checkpoint import read_card, replace_file
 from napari_gland_mtl.datasets import Dataset
 from napari_gland_mtl.errors import InvalidInputError, NonFiniteLossError
 from napari_gland_mtl.jobs.run_folder import source_commit
-from napari_gland_mtl.jobs.train import TrainConfig, train_model
+from napari_gland_mtl.jobs.train import TrainConfig, resumed_config, train_model
 from napari_gland_mtl.storage.run_files import EPOCHS_FILE
 from napari_gland_mtl.training.config import TrainingConfig
 from napari_gland_mtl.training.history import read_history
@@ -153,6 +153,9 @@ def _done(place: Place, run: Run, config: TrainingConfig, say: Say) -> None:
     noisy: tuple[str, ...] = ()
     if run.labels != CLEAN:
         training, noisy = with_noise(training, run.labels, run.seed)
+    # Only a process's first run reads them, and its time would stand beside those of others.
+    for record in (*training.records, *held_out.records):
+        record.read()
     try:
         _trained(folder, training, config, say)
         outcome = _measured(folder, run, held_out, place.device)
@@ -180,7 +183,9 @@ def _trained(folder: Path, training: Dataset, config: TrainingConfig, say: Say) 
     resume = (folder / STATE_FILE).is_file()
     if not resume:
         (folder / TIMES_FILE).unlink(missing_ok=True)
-    settings = None if resume else TrainConfig(training=config, validation=0)
+    settings = TrainConfig(training=config, validation=0)
+    if resume:  # perhaps elsewhere than it began
+        settings = resumed_config(folder, config.device)
     steps: list[float] = []
     kind = machine(config.device)
     began = time.perf_counter()

@@ -4,7 +4,9 @@
 
 Two curves over lambda: (1 - lambda) L_c + lambda L_s, and L_s + lambda L_t + (1 - lambda) L_g. The
 learned weights of the same losses are drawn as a star, at the lambda to which their final weights
-exp(-log sigma^2) come. OUT, shared with the other experiments, receives tradeoff.md, .csv and .svg.
+exp(-log sigma^2) come; on the second curve those of L_t and L_g alone, whatever that of L_s is, so
+that the star need not lie on the curve. OUT, shared with the other experiments, receives
+tradeoff.md, .csv and .svg.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from _figures import draw_rows
 from _publish import by_seed, publish, table_of, title_of
 from _run import Run
 from _settings import LETTERS, losses
+from _step_cost import EQUAL, step_costs
 from _tables import MEASURES, NOTHING, Column, Result, Row, cell, seconds
 from table1 import HAND, equal, learned
 
@@ -111,25 +112,26 @@ def plan(given: Given) -> list[Run]:
 def draw(given: Given) -> str:
     """Write the table in its three forms."""
     rows, title = rows_of(given), title_of(given, "Weightings")
-    slower = _slower(given)
+    costs = _costs(given)
     extra = [
         ("s with search", lambda row: cell(_with_search(row, given), 0)),
-        ("time per step / equal", lambda row: cell(_ratios(row, slower, given), 2)),
+        ("time per step / equal", lambda row: _words(costs.get(row.name))),
         ("weights at the end", lambda row: _weights(row, given)),
     ]
     body = table_of(given, rows, [*MEASURES, STEP], extra)
+    if costs:
+        body += f"\n\n{COST_WORDS}"
     if given.wanted("grid"):
         body += f"\n\n{_search_words(given)}"
     draw_rows(given.place.out / "weightings.svg", title, rows, given.place)
 
     def numbers(row: Row) -> dict[str, Any]:
-        ratios = _ratios(row, slower, given)
         named = _mean_weights(row, given)
         return {
             "seconds_with_search": mean(searched)
             if (searched := _with_search(row, given))
             else None,
-            "step_relative_to_equal": mean(ratios) if ratios else None,
+            "step_relative_to_equal": costs.get(row.name),
             **{f"weight_{name}": value for name, value in named.items()},
         }
 
@@ -139,26 +141,25 @@ def draw(given: Given) -> str:
     )
 
 
+COST_WORDS = (
+    "Time per step / equal: all of them side by side in one process, a few steps each in turn. "
+    "The seconds are those of the runs, beside whatever else the machine was at."
+)
 STEP = Column("s / step", "step_seconds", lambda result: result.get("step_seconds"), 3)
 
 
-def _slower(given: Given) -> dict[str, float]:
-    """Seconds per step with equal weights, for each kind of machine."""
-    times: dict[str, list[float]] = {}
-    for seed in given.seeds:
-        result = given.place.result(given.run(equal(ALL), seed))
-        if result is not None and result["step_seconds"]:
-            times.setdefault(result["machine"], []).append(result["step_seconds"])
-    return {kind: mean(values) for kind, values in times.items()}
+def _costs(given: Given) -> dict[str, float]:
+    """Time of a step relative to equal weights of all four losses, by row."""
+    changes = {name: settings for name, (_, settings) in ROWS.items() if given.wanted(name)}
+    if "grid" in changes:  # whatever weights it finds, they cost the same
+        changes["grid"] = HAND
+    runs = {name: given.run(settings, 0) for name, settings in changes.items()}
+    runs[EQUAL] = given.run(equal(ALL), 0)
+    return step_costs(given.place, runs, measure=not given.arguments.tables_only)
 
 
-def _ratios(row: Row, equal_step: dict[str, float], given: Given) -> list[float]:
-    """Cost of a step relative to equal weights of all four losses on the same machine."""
-    return [
-        result["step_seconds"] / equal_step[result["machine"]]
-        for result in row.results(given.place)
-        if result["step_seconds"] and result["machine"] in equal_step
-    ]
+def _words(ratio: float | None) -> str:
+    return NOTHING if ratio is None else f"{ratio:.2f}"
 
 
 def _with_search(row: Row, given: Given) -> list[float]:

@@ -175,6 +175,22 @@ def test_one_loss_alone_sorts_anew(
     assert names(dock) == sorted(names(dock))
 
 
+def test_the_marked_row_stays_with_its_image_when_the_table_is_sorted(
+    dock: Any, shown: Callable[[Path], None], runs_folder: Path, qtbot: Any
+) -> None:
+    """What is marked is what “Open image” opens."""
+    shown(ImageRun(runs_folder / "run").train(3).folder)
+    click(dock, qtbot, 1)
+    table = dock.images.table
+    chosen, row = table.name, table.currentIndex().row()
+    table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+    assert table.name == chosen
+    (marked,) = table.selectionModel().selectedRows()
+    assert marked.row() != row
+    assert table.images.name(marked.row()) == chosen
+    assert table.images.name(table.currentIndex().row()) == chosen
+
+
 def test_a_growing_training_is_followed_and_the_chosen_image_stays(
     dock: Any, shown: Callable[[Path], None], runs_folder: Path, qtbot: Any
 ) -> None:

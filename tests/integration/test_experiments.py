@@ -93,6 +93,11 @@ def test_table1_killed_and_given_again_is_that_of_an_undisturbed_run(experiment,
     assert not results(killed), "nothing was left to be resumed"
     states = list(killed.glob("runs/*/state.safetensors"))
     assert states, "the killed run left no state"
+    for state in states:  # as if it had begun on another machine
+        config = state.with_name("config.json")
+        settings = json.loads(config.read_text())
+        settings["training"]["device"] = "cuda:99"
+        config.write_text(json.dumps(settings))
     experiment("table1", killed, *given)
     once, again = results(tmp_path / "whole"), results(killed)
     assert once.keys() == again.keys()
@@ -153,6 +158,7 @@ def test_search_judges_on_other_patients_and_trains_again(experiment, tmp_path):
     assert "2 of 2 trainings" in said
     table = rows(tmp_path / "weightings.csv")
     assert float(table["equal"]["step_relative_to_equal"]) == 1
+    assert float(table["uncertainty"]["step_relative_to_equal"]) > 0
     search = sum(r["training_seconds"] + r["measuring_seconds"] for r in inner)
     grid = table["grid"]
     assert float(grid["seconds_with_search"]) - float(grid["seconds"]) == pytest.approx(search)
@@ -169,8 +175,8 @@ def is_fixed(result):
 
 @pytest.mark.slow
 def test_noisy_labels_are_trained_on_and_clean_ones_measured(experiment, tmp_path):
-    labels = ["--labels", "clean", "flipped", "--only", "uncertainty"]
-    experiment("noisy_labels", tmp_path, "--seeds", 1, *labels, *TINY)
+    labels = ["--labels", "clean", "flipped", "--only", "instance"]
+    experiment("noisy_labels", tmp_path, "--seeds", 1, *labels, *TINY, "patches_per_epoch=16")
     runs = list(results(tmp_path).values())
     assert sorted(result["labels"] for result in runs) == ["clean", "flipped"]
     noisy = {result["labels"]: result["noisy"] for result in runs}
@@ -178,6 +184,11 @@ def test_noisy_labels_are_trained_on_and_clean_ones_measured(experiment, tmp_pat
     assert len(noisy["flipped"]) == 1  # a third of four
     one, other = runs
     assert one["losses"] != other["losses"], "the wrong labels were not trained on"
+    table = rows(tmp_path / "noisy_labels.csv")
+    assert not table["clean-instance"]["auc_loss_sum"]
+    found = table["flipped-instance"]
+    assert 0 <= float(found["auc_loss_sum"]) <= 1
+    assert float(found["auc_log_var_sum"]) == 0.5  # still the warm-up: one value for all
 
 
 @pytest.mark.slow

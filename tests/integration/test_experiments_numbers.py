@@ -10,12 +10,18 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
 
 import _detection
+import _figures
+import _runs
 import _settings
+import _step_cost
 import _tables
 import table1
 import tradeoff
 from _run import Run
 
+from napari_gland_mtl.datasets import Dataset
+from napari_gland_mtl.datasets.dataset import Record
+from napari_gland_mtl.errors import InvalidInputError, NonFiniteLossError
 from napari_gland_mtl.training.config import TrainingConfig
 
 REDUCED = {**_settings.REDUCED, "precision": "float32"}
@@ -125,3 +131,71 @@ def test_noisy_images_are_looked_for_in_the_last_row_of_each(tmp_path):
         "loss_sum": 1.0,
     }
     assert _detection.found_out(tmp_path / "none.csv", ["segmentation"], {"b"}) == {}
+
+
+class TwoSides:
+    """Images that note down when they are read."""
+
+    def __init__(self, noted):
+        def reader(name):
+            return lambda: noted.append(name)
+
+        records = [Record(name, 0, "1", 1.0, reader(name)) for name in ("here", "there")]
+        self.sides = tuple(Dataset((record,), ("benign", "malignant")) for record in records)
+
+    def divided(self, part):
+        return self.sides
+
+
+def test_reading_the_images_is_no_part_of_a_runs_time(tmp_path, monkeypatch):
+    noted = []
+
+    def timed(*_given):
+        noted.append("timed")
+        raise NonFiniteLossError("a loss is nan")
+
+    monkeypatch.setattr(_runs, "_trained", timed)
+    place = _runs.Place(TwoSides(noted), tmp_path, "cpu")
+    assert _runs.do(place, a_run(), say=lambda _text: None)
+    assert noted == ["here", "there", "timed"]
+    result = place.result(a_run())
+    assert result["failed"] == "a loss is nan"
+    row = _tables.Row("row", "row", [a_run()])
+    assert row.values(place, _tables.MEASURES[0]) == []
+    assert "1 runs ended" in _tables.footer(place, [row], "command", "Reduced setting")
+
+
+def test_the_figure_has_a_legend_though_the_first_row_is_empty(tmp_path):
+    rows = [_tables.Row("s", "L_s", [])]
+    place = _runs.Place(TwoSides([]), tmp_path, "cpu")
+    _figures.draw_rows(tmp_path / "a.svg", "title", rows, place, {"s": {"pixel_accuracy": 0.8}})
+    words = (tmp_path / "a.svg").read_text()
+    assert "<!-- here -->" in words
+    assert "<!-- paper -->" in words
+
+
+def test_cost_of_a_step_is_told_from_other_work_on_the_machine(tmp_path, monkeypatch):
+    seconds = {"equal": 0.1, "uncertainty": 0.1, "instance": 0.25}
+    begun = []
+
+    def steps(_place, run, _folder):
+        weighting = run.settings["weighting"]
+        begun.append(weighting)
+        if weighting == "upgrad":
+            raise InvalidInputError("not here")
+        load = np.random.default_rng(0)  # twentyfold, as others come and go
+        yield 9.0  # the first step prepares
+        while True:
+            factor = load.uniform(1, 20)
+            yield from [factor * seconds[weighting]] * _step_cost.BLOCK
+
+    monkeypatch.setattr(_step_cost, "_steps", steps)
+    place = _runs.Place(TwoSides([]), tmp_path, "cpu")
+    names = (*seconds, "upgrad")
+    runs = {name: a_run(weighting=name) for name in names}
+    assert _step_cost.step_costs(place, runs, measure=False) == {}
+    found = _step_cost.step_costs(place, runs)
+    assert found == pytest.approx({"equal": 1.0, "uncertainty": 1.0, "instance": 2.5})
+    begun.clear()
+    assert _step_cost.step_costs(place, {name: runs[name] for name in seconds}) == found
+    assert not begun, "what is known was measured again"

@@ -372,7 +372,7 @@ def test_evaluate_draws_calibration(cli, glas, tmp_path):
     options = ("evaluate", glas, "-m", "colours", "--no-flips", "--calibration")
     result = cli(*options, picture)
     assert result.exit_code == 0, result.output
-    assert "Regions, pixel by pixel" in picture.read_text() or "<svg" in picture.read_text()
+    assert "Regions, pixel by pixel" in picture.read_text()
     assert "calibration_pixels: expected_calibration_error" in result.stdout
     assert "errors_in_most_uncertain_10_percent" in result.stdout
     assert refused(cli(*options, picture), "exists already")
@@ -382,6 +382,17 @@ def test_evaluate_draws_calibration(cli, glas, tmp_path):
     )
     assert cli(*options, table, "--quarter-turns").exit_code == 0
     assert table.read_text().startswith("what,lower,upper,count")
+
+
+def test_evaluate_that_is_stopped_at_once_draws_nothing_and_says_so(
+    cli, glas, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("napari_gland_mtl.jobs.stop.StopToken.stopped", True)
+    picture = tmp_path / "c.svg"
+    result = cli("evaluate", glas, "-m", "colours", "--calibration", picture)
+    assert result.exit_code == 130
+    assert "stopped" in result.stderr
+    assert not picture.exists()
 
 
 def test_evaluate_replaces_no_report_unasked(cli, glas, tmp_path):

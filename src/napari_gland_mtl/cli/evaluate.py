@@ -98,7 +98,7 @@ def evaluate(
     _print(measures)
     if json_ is not None:
         _write(json_, measures)
-    if calibration is not None:
+    if calibration is not None and (done.complete or measures["images"]):
         from ..plots.calibration import write_calibration
 
         write_calibration(measures["calibration"], calibration, overwrite)

@@ -85,13 +85,14 @@ class SlideImages:
         self.uncertainty: PyramidWriter | None = None
         if create:
             self.add_uncertainty()
-        elif FOLDER in root:
+        elif FOLDER in root and "ome" in root[FOLDER].attrs:
             self.uncertainty = self._uncertainty(root[FOLDER], create=False)
 
     def add_uncertainty(self) -> None:
         """Make the map of uncertainty, unless it is there."""
         if self.uncertainty is None:
-            group = self._root.create_group(FOLDER)
+            # A process that was killed here has left a part of it: it is described last.
+            group = self._root.create_group(FOLDER, overwrite=True)
             self.uncertainty = self._uncertainty(group, create=True)
             _describe_map(self._root, FOLDER, UNCERTAINTY, self.uncertainty, self._layout)
 

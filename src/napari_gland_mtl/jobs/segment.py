@@ -115,7 +115,9 @@ def segment_image(
     provenance = _provenance(slide, area, mpp, config, model)
     probabilities = mosaic.probabilities()
     found = _finish(mosaic, probabilities, offset, mpp, config, model, provenance)
-    yield SegmentationDone(found, offset, probabilities if keep_probabilities else None)
+    kept = probabilities if keep_probabilities else None
+    del probabilities  # many bytes per pixel, which nobody needs while the result is written
+    yield SegmentationDone(found, offset, kept)
 
 
 def _area(slide: Slide, region: tuple[int, int, int, int] | None) -> Window:

@@ -66,7 +66,7 @@ class SegmentConfig(BaseModel):
         ge=0,
         le=64,
         description="Passes of each view with dropout on, for networks trained with dropout; "
-        "0 for none.",
+        "0 for none. With class dropout alone, only classes change.",
     )
     decoding: DecodingConfig = Field(
         default_factory=DecodingConfig, description="How probabilities become glands."

@@ -1,9 +1,8 @@
 """The numbers of a training, row by row, in CSV files that any program reads.
 
 ``steps.csv`` has a row per optimiser step, ``epochs.csv`` one per epoch, ``images.csv`` one per
-epoch and training image. Rows past the step a
-run resumes from are dropped, so that a killed and resumed run leaves the same files as one
-that was not interrupted.
+epoch and training image. Rows past the step a run resumes from are dropped, so that a killed and
+resumed run leaves the same files as one that was not interrupted.
 """
 
 from __future__ import annotations

@@ -117,8 +117,15 @@ class ImageModel(QAbstractTableModel):
         """By a column; nothing known comes last."""
         if 0 <= column < self.columnCount():
             self.layoutAboutToBeChanged.emit()
+            before = self.persistentIndexList()
+            places = [self._order[index.row()] for index in before]
             self._sorted_by = column, order
             self._order = self._ordered(column, order)
+            # The row that is marked goes where its image goes.
+            rows = {place: row for row, place in enumerate(self._order)}
+            moved = zip(places, before, strict=True)
+            after = [self.index(rows[place], index.column()) for place, index in moved]
+            self.changePersistentIndexList(before, after)
             self.layoutChanged.emit()
 
     def _ordered(self, column: int, order: Any) -> list[int]:

@@ -85,7 +85,9 @@ def show_preview(
         return
     shown = preview_layers(viewer)
     for item in to_layer_data(found, placement_of(target.image), offset, target.mpp):
-        data, attributes, _ = _as_preview(item, epoch, model)
+        data, attributes, kind = _as_preview(item, epoch, model)
+        if kind != "labels":
+            continue  # how certain it is is a question for a finished model
         role = attributes["metadata"][ROLE]
         if role in shown:
             _change(shown[role], data, attributes)

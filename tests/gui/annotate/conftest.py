@@ -112,10 +112,11 @@ def until_saved(qtbot: Any) -> Callable[..., None]:
     """Wait until an area was saved by itself."""
 
     def wait(area: Any, timeout: int = 15_000) -> None:
-        qtbot.waitUntil(lambda: area.state.dirty_since is None, timeout=timeout)
-        qtbot.waitUntil(lambda: not area.state.painted and not area.state.error, timeout=timeout)
-        # It has begun and may not be done.
-        qtbot.wait(400)
+        def saved() -> bool:
+            state = area.state
+            return not (state.unsaved or state.painted or state.error)
+
+        qtbot.waitUntil(saved, timeout=timeout)
 
     return wait
 

@@ -715,6 +715,20 @@ def test_a_store_of_an_earlier_version_opens_and_gets_a_map_when_it_is_labelled(
     assert np.isnan(found[32:]).all()
 
 
+def test_a_map_that_was_left_half_made_harms_nothing(store, case):
+    """A process may be killed while it gives an earlier store its map."""
+    store = without_uncertainty(store)
+    zarr.open_group(store.path, mode="r+").create_group("maps/uncertainty").create_array(
+        "0", shape=(3, 3), dtype="float32"
+    )
+    assert SlideStore.open(store.path).uncertainty() is None
+    store = SlideStore.open(store.path, writable=True)
+    store.start_labels()
+    found = SlideStore.open(store.path).uncertainty()
+    assert found is not None
+    assert found[0].shape == case.layout.coarse_shape
+
+
 def test_a_class_called_uncertainty_has_a_map_of_its_own():
     from napari_gland_mtl.export.slide_images import map_folders
 
