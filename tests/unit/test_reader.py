@@ -159,9 +159,9 @@ def slide_file(tmp_path):
 def test_the_result_of_a_slide_opens_over_the_slide(tmp_path, slide_file):
     store = slide_store(tmp_path, slide_file, slide_file.stat().st_size)
     found = get_reader(str(store.path))(str(store.path))
-    names = ["case", "case malignant", "case regions", "case glands"]
+    names = ["case", "case malignant", "case regions", "case uncertainty", "case glands"]
     assert [layer[1]["name"] for layer in found] == names
-    slide, _, regions, glands = found
+    slide, _, regions, _, glands = found
     assert np.array_equal(np.asarray(slide[0]), RGB)
     assert slide[1]["scale"] == pytest.approx((0.5, 0.5))
     assert slide[1]["metadata"]["napari_gland_mtl"]["path"] == str(slide_file)
@@ -199,7 +199,7 @@ def test_an_incomplete_result_opens_and_says_so(tmp_path, caplog):
     assert caplog.text == ""
     state = store.path / "zarr.json"
     state.write_text(state.read_text().replace('"complete": true', '"complete": false'))
-    assert len(read(str(store.path))) == 4
+    assert len(read(str(store.path))) == 5
     assert "not complete" in caplog.text
     assert "resume" in caplog.text
 

@@ -128,7 +128,10 @@ def test_the_metadata_says_what_widgets_need(store, case):
     assert record["summary"] == {"glands": 3}
     assert record["classes"] == list(case.classes)
     assert record["window"] == (0, 0, 8320, 5760)
-    (heat_map,) = [layer for layer in layers_from_store(store.path) if layer[2] == "image"]
+    images = [layer for layer in layers_from_store(store.path) if layer[2] == "image"]
+    heat_map, uncertainty = images
+    assert uncertainty[1]["name"].endswith("uncertainty")
+    assert not uncertainty[1]["visible"]
     assert heat_map[1]["metadata"]["napari_gland_mtl"]["class"] == "malignant"
     assert heat_map[1]["contrast_limits"] == (0.0, 1.0)
 
@@ -150,7 +153,7 @@ def test_regions_have_their_colours(store):
 def test_a_store_without_picture_and_tissue_has_its_labels(tmp_path, case):
     store = case.create(tmp_path / "a.ome.zarr", overview=None, tissue=None, record={})
     layers = by_role(store, overview=True)
-    assert list(layers) == [HEAT_MAP, SLIDE_REGIONS, SLIDE_GLANDS]
+    assert list(layers) == [HEAT_MAP, SLIDE_REGIONS, SLIDE_UNCERTAINTY, SLIDE_GLANDS]
     assert layers[SLIDE_GLANDS][1]["name"] == "a glands"
 
 
