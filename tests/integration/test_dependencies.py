@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "napari_gland_mtl"
 # Brings the shared library that openslide-python loads.
 USED_UNSEEN = {"openslide-bin"}
-OPTIONAL = ("cluster", "multi-gpu", "openslide", "openvino", "plots")
+OPTIONAL = ("cluster", "multi-gpu", "multi-objective", "openslide", "openvino", "plots")
 
 
 def canonical(name: str) -> str:
