@@ -220,7 +220,8 @@ class Trainer:
         seen, self.progress.images = self.progress.images, {}
         names, losses = self.source.own_names, self.weighting.names
         images.write_all(image_rows(seen, finished.epoch, names, losses))
-        steps.sync()
+        for table in tables:
+            table.sync()
         # Last: a run killed before this line does the epoch again, rows and all.
         self._save_state()
         yield finished
