@@ -46,10 +46,21 @@ def build_optimizers(
     return [_build_optimizer(config, network, weighting) for _ in range(count)]
 
 
+def _uncertainty_heads(network: nn.Module) -> list[nn.Linear | nn.Conv2d]:
+    """The parts of a network that predict log sigma^2; none in most."""
+    names = ("uncertainty_head", "pixel_uncertainty_head")
+    found = [getattr(network, name, None) for name in names]
+    return [head for head in found if head is not None]
+
+
 def _build_optimizer(
     config: TrainingConfig, network: nn.Module, weighting: LossWeighting
 ) -> Optimizer:
-    groups: list[dict[str, Any]] = [{"params": list(network.parameters())}]
+    heads = _uncertainty_heads(network)
+    apart = {id(head.weight) for head in heads}
+    groups: list[dict[str, Any]] = [
+        {"params": [values for values in network.parameters() if id(values) not in apart]}
+    ]
     own = list(weighting.parameters())
     sgd = config.optimiser == "sgd"
     if own:
@@ -57,6 +68,13 @@ def _build_optimizer(
         without: dict[str, Any] = {"momentum": 0.0} if sgd else {"betas": (0.0, 0.999)}
         faster = (config.log_var_learning_rate or config.learning_rate) / config.learning_rate
         groups.append({"params": own, "weight_decay": 0.0, RATE_FACTOR: faster, **without})
+        for head in heads:
+            # A sum over all channels moves as many times as far as one of its weights; so that
+            # it moves about as fast as s_i, and is not at its bound within ten steps.
+            factor = faster / head.weight.shape[1]
+            groups.append(
+                {"params": [head.weight], "weight_decay": 0.0, RATE_FACTOR: factor, **without}
+            )
     if sgd:
         return torch.optim.SGD(
             groups,

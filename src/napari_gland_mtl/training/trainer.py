@@ -215,7 +215,7 @@ class Trainer:
         finished = self._finish_epoch(stop)
         if finished is None:
             return
-        steps, epochs, images = tables
+        _, epochs, images = tables
         epochs.write(finished.row())
         seen, self.progress.images = self.progress.images, {}
         names, losses = self.source.own_names, self.weighting.names

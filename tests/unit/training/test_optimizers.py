@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from napari_gland_mtl.network import NetworkConfig, build_network
 from napari_gland_mtl.training import TrainingConfig, build_weighting
 from napari_gland_mtl.training.optimizers import (
+    RATE_FACTOR,
     build_optimizers,
     learning_rate,
     set_learning_rate,
@@ -91,3 +93,24 @@ def test_log_variances_may_have_a_rate_of_their_own():
 
     assert rates() == [5e-4, 5e-4]
     assert rates(log_var_learning_rate=2e-2) == [5e-4, pytest.approx(1e-2)]
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_what_is_predicted_per_image_moves_about_as_fast_as_the_log_variances(optimiser):
+    """Each weight of a head of n channels moves an n-th as far, and none decays."""
+    config = TrainingConfig(
+        weighting="instance_pixel", optimiser=optimiser, weight_decay=0.1, widths=(4, 8)
+    )
+    network = build_network(
+        NetworkConfig(widths=(4, 8), uncertainty=config.losses, pixel_uncertainty=True)
+    )
+    (optimizer,) = build_optimizers(config, network, build_weighting(config))
+    heads = {8: network.uncertainty_head.weight, 4: network.pixel_uncertainty_head.weight}
+    for channels, weight in heads.items():
+        (group,) = [g for g in optimizer.param_groups if any(p is weight for p in g["params"])]
+        assert group["weight_decay"] == 0
+        assert group.get("momentum", 0) == 0
+        assert group[RATE_FACTOR] == pytest.approx(1 / channels)
+    listed = [id(p) for group in optimizer.param_groups for p in group["params"]]
+    assert len(listed) == len(set(listed))
+    assert {id(p) for p in network.parameters()} < set(listed)
