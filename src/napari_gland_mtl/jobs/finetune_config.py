@@ -11,25 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ..loss_names import LossName, WeightingName
+
 if TYPE_CHECKING:
     from ..training.config import TrainingConfig
-
-LossName = Literal["classification", "segmentation", "topology", "geometry"]
-WeightingName = Literal[
-    "uncertainty",
-    "fixed",
-    "equal",
-    "convex",
-    "convex_trained",
-    "alternating",
-    "instance",
-    "instance_pixel",
-    "upgrad",
-    "mgda",
-    "pcgrad",
-    "aligned_mtl",
-    "imtl_g",
-]
 
 DEFAULTS: dict[str, Any] = {
     "epochs": 10,

@@ -7,7 +7,7 @@ the s_i are held (warm-up) it stays out of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -33,22 +33,6 @@ class InstanceWeighting(UncertaintyWeighting):
 
     The objective of a batch is the sum of those of its parts, once these know by what to divide.
     """
-
-    def __init__(
-        self,
-        names: Sequence[str],
-        warmup_steps: int = 0,
-        minimum: float | None = None,
-        maximum: float | None = None,
-        start: Mapping[str, float] | None = None,
-    ) -> None:
-        super().__init__(names, warmup_steps, minimum, maximum, start)
-        self._held = warmup_steps > 0
-
-    def constrain(self, step: int) -> None:
-        """See the base class; the offsets count from the end of the warm-up."""
-        super().constrain(step)
-        self._held = step < self.warmup_steps
 
     def objective(self, losses: BatchLosses, whole: Mapping[str, Tensor] | None = None) -> Tensor:
         """The total of some images.
@@ -86,10 +70,10 @@ class InstanceWeighting(UncertaintyWeighting):
         found = {}
         for place, name in enumerate(self.names):
             values = self.log_var[place].expand(len(losses.counts[name]))
-            if not self._held:
+            if not self.held:
                 values = values + losses.offsets.get(name, 0)
             if name == "segmentation" and losses.offset_map is not None:
                 values = values[:, None, None].expand_as(losses.offset_map)
-                values = values if self._held else values + losses.offset_map
+                values = values if self.held else values + losses.offset_map
             found[name] = bounded(values, self.minimum, self.maximum)
         return found

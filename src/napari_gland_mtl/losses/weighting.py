@@ -17,9 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InvalidInputError
+from ..loss_names import LOSS_NAMES as LOSS_NAMES  # part of this module, too
 from .terms import BatchLosses, ImageNumbers
-
-LOSS_NAMES = ("classification", "segmentation", "topology", "geometry")
 
 
 class LossWeighting(nn.Module):
@@ -104,6 +103,11 @@ class UncertaintyWeighting(LossWeighting):
     start : mapping of str to float
         Loss -> s_i to start at, brought within the bounds; 0 for losses that it does not name.
 
+    Attributes
+    ----------
+    held : bool
+        Whether the warm-up goes on: the next step will not change any s_i.
+
     Notes
     -----
     The total may turn negative: below L_i = 1 the optimal s_i = log L_i is negative. That is
@@ -124,6 +128,7 @@ class UncertaintyWeighting(LossWeighting):
                 f"The bounds of log sigma^2 must include 0, got {minimum} .. {maximum}."
             )
         self.warmup_steps = warmup_steps
+        self.held = warmup_steps > 0
         self.minimum, self.maximum = minimum, maximum
         values = torch.tensor([float((start or {}).get(name, 0.0)) for name in self.names])
         self.register_buffer("start", self._bounded(values), persistent=False)
@@ -149,6 +154,7 @@ class UncertaintyWeighting(LossWeighting):
     @torch.no_grad()
     def constrain(self, step: int) -> None:
         """Hold s_i at its start during the warm-up, within its bounds afterwards."""
+        self.held = step < self.warmup_steps
         if step <= self.warmup_steps:
             self.log_var.copy_(self.get_buffer("start"))
         else:

@@ -8,29 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..datasets.augmentation import AugmentationConfig
 from ..errors import InvalidInputError
+from ..loss_names import LOSS_NAMES, MULTI_OBJECTIVE, MultiObjectiveName, WeightingName
 from ..losses.instance_weighting import InstanceWeighting
 from ..losses.objective import GeometryProbability
 from ..losses.weighting import (
-    LOSS_NAMES,
     AlternatingWeighting,
     ConvexPairWeighting,
     FixedWeighting,
     LossWeighting,
     UncertaintyWeighting,
 )
-from .multi_objective import MULTI_OBJECTIVE, MultiObjectiveName, MultiObjectiveWeighting
-
-WeightingName = Literal[
-    "uncertainty",
-    "fixed",
-    "equal",
-    "convex",
-    "convex_trained",
-    "alternating",
-    "instance",
-    "instance_pixel",
-    MultiObjectiveName,
-]
+from .multi_objective import MultiObjectiveWeighting
 
 
 class TrainingConfig(BaseModel):

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import MissingExtraError
+from ..loss_names import MULTI_OBJECTIVE, MultiObjectiveName
 from ..losses.weighting import LossWeighting
-
-MultiObjectiveName = Literal["upgrad", "mgda", "pcgrad", "aligned_mtl", "imtl_g"]
-MULTI_OBJECTIVE: tuple[str, ...] = get_args(MultiObjectiveName)
 
 _PACKAGES = ("torchjd", "quadprog", "qpsolvers")
 # One gradient per parameter; None where the loss does not depend on it.

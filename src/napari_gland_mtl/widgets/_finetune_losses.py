@@ -12,7 +12,8 @@ from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 
-from ..jobs.finetune_config import WEIGHTING_WORDS, WeightingName
+from ..jobs.finetune_config import WEIGHTING_WORDS
+from ..loss_names import WeightingName
 from ..plots import LOSS_COLORS, LOSS_TITLES
 from ._layer_styles import LegendEntry
 from ._legend import swatch

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
 
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
+from qtpy.QtWidgets import QLabel
 
 from ..plots import FigureOptions, FigureTheme, RunHistory
 from ..plots.figure import shown_panels
 from ..plots.panel import x_limits
 from ._loss_canvas import PanelCanvas
-from ._loss_picture import MIN_WIDTH
-from ._piecewise import Piecewise
+from ._panel_grid import COLUMN_WIDTH, PanelGrid
 
-COLUMN_WIDTH = 300
 GROWTH_MS = 1000
 SHARE = 0.1
 """Of the window's time that drawing may take while a training grows."""
-MOST_COLUMNS = 4
 
 
-class LossPanels(QWidget):
+class LossPanels(PanelGrid):
     """Draws runs on one canvas per panel."""
 
     cursor_moved = Signal(object)
@@ -35,15 +30,9 @@ class LossPanels(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("loss_panels")
-        self.setMinimumWidth(MIN_WIDTH)
-        self.canvases: dict[str, PanelCanvas] = {}
         self.cursor: float | None = None
         self._runs: list[RunHistory] = []
         self._options, self._theme = FigureOptions(), FigureTheme()
-        self._names: list[str] = []
-        self._columns = 0
-        self.drawing = Piecewise(self)
-        self.drawing.emptied.connect(self._show_pictures)
         self._growth = QTimer(self)
         self._growth.setSingleShot(True)
         self._growth.timeout.connect(self._draw_growth)
@@ -51,9 +40,6 @@ class LossPanels(QWidget):
         self.empty = QLabel()
         self.empty.setObjectName("nothing_drawn")
         self.empty.setWordWrap(True)
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setSpacing(2)
         self._grid.addWidget(self.empty, 0, 0)
 
     # ---------------------------------------------------------------- what is drawn
@@ -89,65 +75,25 @@ class LossPanels(QWidget):
         self._growth.stop()
         self._drawn_at = time.monotonic()
         self.drawing.total_ms = 0.0
-        names = shown_panels(self._runs, self._options) if self._runs else []
-        if names != self._names:
-            self._names = names
-            self._arrange()
-        for name in names:
-            self._show(name)
+        self._show_panels(shown_panels(self._runs, self._options) if self._runs else [])
 
-    def _show(self, name: str) -> None:
-        """Draw a panel when it is in view; a canvas takes too long to be made with others."""
-        if name in self.canvases:
-            self.canvases[name].show_runs(self._runs, self._options, self._theme)
-        else:
-            self.drawing.add(name, partial(self._add_canvas, name))
-
-    def _add_canvas(self, name: str) -> None:
-        self.canvases[name] = self._create_canvas(name)
-        self._arrange()
-        self._show(name)
-
-    def _on_exposed(self, canvas: PanelCanvas) -> None:
-        self.drawing.add(canvas, *canvas.pieces())
-
-    def _show_pictures(self) -> None:
-        """All at once: each paint event has the graphics system compose the whole window."""
-        for canvas in self.canvases.values():
-            canvas.update()
+    def _fill(self, canvas: PanelCanvas) -> None:
+        canvas.show_runs(self._runs, self._options, self._theme)
 
     # ---------------------------------------------------------------- arranging
 
     def _arrange(self) -> None:
-        self._columns = self._fitting()
-        while self._grid.count():
-            self._grid.takeAt(0)
-        for canvas in self.canvases.values():
-            canvas.setVisible(canvas.name in self._names)
+        super()._arrange()
         self.empty.setVisible(not self._names)
         if not self._names:
             self._grid.addWidget(self.empty, 0, 0)
-        for index, name in enumerate(self._names):
-            if name in self.canvases:
-                self._grid.addWidget(self.canvases[name], *divmod(index, self._columns))
-
-    def _fitting(self) -> int:
-        fitting = max(1, min(MOST_COLUMNS, self.width() // COLUMN_WIDTH))
-        return min(fitting, max(1, len(self._names)))
 
     def _create_canvas(self, name: str) -> PanelCanvas:
         canvas = PanelCanvas(name)
-        canvas.exposed.connect(self._on_exposed)
         canvas.pointed.connect(self._set_cursor)
         canvas.left.connect(self._clear_cursor)
         canvas.key_moved.connect(self._move_cursor)
         return canvas
-
-    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """As many panels in a row as fit."""
-        super().resizeEvent(event)
-        if self._fitting() != self._columns:
-            self._arrange()
 
     # ---------------------------------------------------------------- the cursor
 
