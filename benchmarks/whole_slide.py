@@ -110,7 +110,7 @@ def bare_seconds(plan: SlidePlan, model: Model, predictors: Predictors) -> float
 def report(found: Rounds, plan: SlidePlan, predictors: Predictors, model: Model) -> int:
     predictor = predictors.get(model, plan.config, plan.tiles)
     window = plan.tiles[0].window.shape
-    passes = 4 if plan.config.flips else 1
+    passes = plan.config.passes
     computed = passes * len(plan.tiles) * window[0] * window[1]
     height = max(tile.core.y1 for tile in plan.tiles)
     width = max(tile.core.x1 for tile in plan.tiles)

@@ -97,7 +97,8 @@ def segmentation_from_layers(layers: Sequence[LayerData]) -> Segmentation:
     Raises
     ------
     InvalidInputError
-        If one of the two is missing, or they do not belong together.
+        If one of the two is missing, or they do not belong together, or the uncertainty holds
+        what can be none.
     """
     found = {role: layer for layer in layers if (role := role_of(layer[1])) is not None}
     if set(found) != {REGIONS, GLANDS}:
@@ -111,9 +112,27 @@ def segmentation_from_layers(layers: Sequence[LayerData]) -> Segmentation:
     summary = dict(record.get("summary", {}))
     if any(was_edited(layer[0], layer[1]) for layer in found.values()):
         summary |= _recounted(summary, regions, glands)
-    uncertain = [np.asarray(layer[0]) for layer in layers if is_uncertainty(layer[1])]
-    uncertainty = uncertain[0].astype(np.float32, copy=False) if uncertain else None
+    uncertain = [layer for layer in layers if is_uncertainty(layer[1])]
+    uncertainty = _uncertainty_of(uncertain[0]) if uncertain else None
     return segmentation_from(summary, regions, glands, table, uncertainty)
+
+
+def _uncertainty_of(layer: LayerData) -> npt.NDArray[np.float32]:
+    """The map of a layer; another image may have been put in its place."""
+    pixels, name = np.asarray(layer[0]), layer[1].get("name", UNCERTAINTY)
+    if not np.issubdtype(pixels.dtype, np.floating):
+        raise InvalidInputError(
+            f"The layer “{name}” holds {pixels.dtype} and no uncertainty, which is a real number "
+            "from 0 to 1. Leave it out, or segment the image again."
+        )
+    known = pixels[~np.isnan(pixels)]
+    if known.size and (known.min() < 0 or known.max() > 1):
+        raise InvalidInputError(
+            f"The layer “{name}” has values from {known.min():g} to {known.max():g}. An "
+            "uncertainty lies between 0 and 1, and is NaN where nothing was analysed. Leave the "
+            "layer out, or segment the image again."
+        )
+    return pixels.astype(np.float32, copy=False)
 
 
 def role_of(attributes: Mapping[str, Any]) -> str | None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 TISSUE = "tissue"
 MAPS = "maps"
+BESIDE = f"{MAPS}/0_{UNCERTAINTY}"
+"""Where the uncertainty lies if the map of a class has its place: no class has the number 0."""
 BLOCK = 1024
 """Side of the blocks that labels and maps are written in, and of the chunks of their level 0:
 a block is a file, written and read faster than as a shard of smaller chunks."""
@@ -66,6 +68,11 @@ class SlideImages:
     def __init__(self, root: zarr.Group, layout: StoreLayout, create: bool = False) -> None:
         self._root = root
         self._layout = layout
+        folders = map_folders(layout.classes)
+        self._place = FOLDER
+        if not create and UNCERTAINTY in folders and folders[UNCERTAINTY] not in root:
+            # Versions without maps of uncertainty had no better place for a class of that name.
+            folders[UNCERTAINTY], self._place = FOLDER, BESIDE
 
         def pyramid(
             folder: str, size: tuple[int, int], dtype: str, method: Downsampling, fill: float = 0
@@ -80,21 +87,21 @@ class SlideImages:
         self.glands = pyramid(f"labels/{GLANDS}", layout.shape, "int32", INSTANCES)
         self.maps = {
             name: pyramid(folder, layout.coarse_shape, "float32", MEAN_OF_KNOWN, np.nan)
-            for name, folder in map_folders(layout.classes).items()
+            for name, folder in folders.items()
         }
         self.uncertainty: PyramidWriter | None = None
         if create:
             self.add_uncertainty()
-        elif FOLDER in root and "ome" in root[FOLDER].attrs:
-            self.uncertainty = self._uncertainty(root[FOLDER], create=False)
+        elif self._place in root and "ome" in root[self._place].attrs:
+            self.uncertainty = self._uncertainty(root[self._place], create=False)
 
     def add_uncertainty(self) -> None:
         """Make the map of uncertainty, unless it is there."""
         if self.uncertainty is None:
             # A process that was killed here has left a part of it: it is described last.
-            group = self._root.create_group(FOLDER, overwrite=True)
+            group = self._root.create_group(self._place, overwrite=True)
             self.uncertainty = self._uncertainty(group, create=True)
-            _describe_map(self._root, FOLDER, UNCERTAINTY, self.uncertainty, self._layout)
+            _describe_map(self._root, self._place, UNCERTAINTY, self.uncertainty, self._layout)
 
     def _uncertainty(self, group: Any, create: bool) -> PyramidWriter:
         """It is written with the labels: a block of them gives a few cells."""

@@ -9,44 +9,33 @@ stopped or killed goes on. No part of it is ever held in memory as a whole.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from threading import RLock
 from typing import Any, Self
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InvalidInputError, UnreadableImageError
+from ..errors import InvalidInputError
 from ..segmentation import GlandTable
 from ..storage.atomic import new_folder
 from ..storage.disk_errors import patiently, writing
+from .label_lock import label_lock
 from .ome_zarr import ATTRIBUTE, GLANDS
 from .pyramid import PyramidWriter
-from .slide_images import RGB, TISSUE, SlideImages, Tissue, create_images, write_block
+from .slide_images import RGB, Tissue, create_images, write_block
 from .slide_layout import LATTICE, StoreLayout, Window
-from .slide_state import (
-    KIND,
-    SLIDE_FORMAT_VERSION,
-    check_json,
-    is_slide_store,
-    read_state,
-    update_state,
-)
-from .slide_tiles import WORK, Corner, SlideTiles
+from .slide_state import KIND, SLIDE_FORMAT_VERSION, check_json, is_slide_store, update_state
+from .slide_tiles import SlideTiles
+from .slide_with_tiles import SlideWithTiles
 from .store import check_replaceable
 from .table_stream import TableStream
-
-_REMOVED = ".removed-work-"
-_ENGINES = "engines"
-_LOCK = ".labels.lock"
 
 __all__ = ["LATTICE", "SlideStore", "StoreLayout", "is_slide_store"]
 
 
-class SlideStore:
+class SlideStore(SlideWithTiles):
     """A slide's result; made by `create` or `open`.
 
     Its tiles may be written by several processes at once, its labels by one, from any thread;
@@ -59,24 +48,6 @@ class SlideStore:
     record : dict
         Where the result comes from, as it was given to `create`.
     """
-
-    def __init__(self, path: Path, writable: bool) -> None:
-        import zarr
-
-        state = read_state(path)
-        self.path = path
-        self._writable = writable
-        self._lock = RLock()
-        with _complaining(path):
-            self.layout = StoreLayout.from_json(state["layout"])
-            self.record: dict[str, Any] = state["record"]
-            self._root = zarr.open_group(path, mode="r+" if writable else "r")
-            self._images = SlideImages(self._root, self.layout)
-            self._table = TableStream(self._root)
-            self._tiles = SlideTiles(path, self.layout, writable) if self.has_work else None
-        if writable:
-            for left in path.glob(f"{_REMOVED}*"):  # by a run that was killed in its last second
-                shutil.rmtree(left, ignore_errors=True)
 
     @classmethod
     def create(
@@ -141,47 +112,7 @@ class SlideStore:
             TableStream(root).reset()
         return cls(path, writable=True)
 
-    @classmethod
-    def open(cls, path: Path | str, writable: bool = False) -> Self:
-        """Open a store, complete or not.
-
-        Raises
-        ------
-        UnreadableImageError
-            If it is none, damaged, or was written by a newer version.
-        """
-        return cls(Path(path), writable)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.path, self._writable)
-
-    # ------------------------------------------------------------------ how far it is
-
-    @property
-    def complete(self) -> bool:
-        """Whether the slide was segmented to the end."""
-        return bool(read_state(self.path)["complete"])
-
-    @property
-    def summary(self) -> dict[str, Any] | None:
-        """What was found, as it was given to `write_summary` or `finish`; None before."""
-        summary: dict[str, Any] | None = read_state(self.path)["summary"]
-        return summary
-
-    @property
-    def failed(self) -> dict[Corner, str]:
-        """(y0, x0) -> reason, for each tile that could not be computed."""
-        if self.has_work:
-            return self._work().failed()
-        return {(int(y), int(x)): reason for y, x, reason in read_state(self.path)["failed"]}
-
-    @property
-    def has_work(self) -> bool:
-        """Whether the network's output is there: then labels can be made (anew)."""
-        return (self.path / WORK / "zarr.json").is_file()
-
-    @contextmanager
-    def labelling(self) -> Iterator[None]:
+    def labelling(self) -> AbstractContextManager[None]:
         """Keep every other process from labelling the same store meanwhile.
 
         Raises
@@ -189,99 +120,7 @@ class SlideStore:
         InvalidInputError
             If another process does so.
         """
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self.path / _LOCK, thread_local=False)
-        with writing(self.path):
-            try:
-                lock.acquire(timeout=0)
-            except Timeout as error:
-                raise InvalidInputError(
-                    f"Another run is writing the labels of {self.path}. Wait until it has "
-                    "ended, or stop it."
-                ) from error
-        try:
-            yield
-        finally:
-            lock.release()
-            with suppress(OSError):
-                (self.path / _LOCK).unlink(missing_ok=True)
-
-    # ------------------------------------------------------------------ tiles
-
-    def note_engine(self, name: str) -> None:
-        """Remember what computed tiles of this store, in words; from any process."""
-        with writing(self.path):
-            folder = self.path / WORK / _ENGINES
-            folder.mkdir(exist_ok=True)
-            (folder / name).touch()
-
-    @property
-    def engines(self) -> list[str]:
-        """What computed the tiles that are stored; empty once the work is removed."""
-        folder = self.path / WORK / _ENGINES
-        return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-
-    def write_tile(
-        self,
-        core: Window,
-        probabilities: npt.NDArray[np.uint8],
-        class_map: npt.NDArray[np.float32],
-    ) -> None:
-        """Store what the network said of a tile. It is there as a whole or not at all.
-
-        Parameters
-        ----------
-        core : tuple of int
-            The tile; it may reach beyond the slide at the lower and right border.
-        probabilities : ndarray of uint8, (A, h, w)
-            ``round(255 p)`` of each valid assignment; all 0 where a pixel was not analysed.
-        class_map : ndarray of float32, (K, ceil(h / stride), ceil(w / stride))
-            Class activations.
-
-        Raises
-        ------
-        InvalidInputError
-            If it is no tile of the layout, or an array does not fit it.
-        OutputNotWritableError
-        """
-        self._work().write(core, probabilities, class_map)
-
-    def fail_tile(self, core: Window, reason: str) -> None:
-        """Note that a tile could not be computed. Storing it later takes that back."""
-        self._work().fail(core, reason)
-
-    def done_tiles(self) -> set[Corner]:
-        """(y0, x0) of the tiles that are stored; none once the work is removed."""
-        if not self.has_work:
-            return set()
-        with _complaining(self.path):
-            return self._work().done()
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(H, W) of the labels."""
-        return self.layout.shape
-
-    def any(self, window: Window) -> bool:
-        """Whether any tile of a window is stored. Decodes nothing."""
-        return self._work().any(window)
-
-    def read(self, window: Window) -> npt.NDArray[np.uint8]:
-        """Probabilities of a window as bytes, (A, h, w); 0 where no tile is stored.
-
-        Raises
-        ------
-        InvalidInputError
-            If the window leaves the slide.
-        UnreadableImageError
-            If a tile is damaged.
-        """
-        return self._work().read(window)
-
-    def class_map(self, window: Window) -> npt.NDArray[np.float32]:
-        """Class activations, (K, h, w); the window counts cells. NaN where no tile is stored."""
-        return self._work().class_map(window)
+        return label_lock(self.path)
 
     # ------------------------------------------------------------------ labels
 
@@ -361,6 +200,10 @@ class SlideStore:
         cells = y0 // stride, x0 // stride, -(-y1 // stride), -(-x1 // stride)
         self._write(writer, cells, uncertainty)
 
+    def _write(self, writer: PyramidWriter, window: Window, values: npt.NDArray[Any]) -> None:
+        with self._lock, writing(self.path):
+            patiently(lambda: write_block(writer, window, values))
+
     # ------------------------------------------------------------------ the end
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
@@ -386,83 +229,7 @@ class SlideStore:
             patiently(self._table.flush)
             update_state(self.path, summary=found, failed=failed, complete=True)
             if not keep_work:
-                self._tiles = None
                 self._remove_work()
             for left in self.path.rglob("*.partial"):
                 with suppress(OSError):
                     left.unlink()
-
-    def _remove_work(self) -> None:
-        """Take the network's output away at once, then remove it, which may take long."""
-        old = self.path / f"{_REMOVED}{uuid4().hex[:8]}"
-        with suppress(OSError):  # Windows does not rename what somebody reads
-            (self.path / WORK).rename(old)
-        shutil.rmtree(old if old.exists() else self.path / WORK, ignore_errors=True)
-
-    # ------------------------------------------------------------------ reading
-
-    def read_table(self) -> GlandTable:
-        """All rows, columns as they were appended; memory grows with them."""
-        parts = list(self.table_chunks())
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-    def table_chunks(self) -> Iterator[GlandTable]:
-        """The rows in parts of some thousands; at least one, which may have none."""
-        if self._writable:
-            with self._lock, writing(self.path):
-                patiently(self._table.flush)
-        with _complaining(self.path):
-            yield from self._table.chunks()
-
-    def labels(self, name: str) -> list[Any]:
-        """The levels of ``"regions"``, ``"glands"`` or ``"tissue"`` as zarr arrays (y, x)."""
-        with _complaining(self.path):
-            return self._images.levels(f"labels/{name}")
-
-    def maps(self) -> dict[str, list[Any]]:
-        """The levels of the map of each class but the first, as zarr arrays (y, x)."""
-        return {name: list(writer.arrays) for name, writer in self._images.maps.items()}
-
-    def uncertainty(self) -> list[Any] | None:
-        """The levels of the map of uncertainty as zarr arrays (y, x); None in earlier stores."""
-        writer = self._images.uncertainty
-        return None if writer is None else list(writer.arrays)
-
-    def overview(self) -> tuple[list[Any], float] | None:
-        """Levels of the slide in small as zarr arrays (c, y, x), and its level-0 px per px."""
-        downsample = read_state(self.path)["overview_downsample"]
-        with _complaining(self.path):
-            return None if downsample is None else (self._images.levels(), float(downsample))
-
-    def tissue(self) -> Tissue | None:
-        """The tissue mask and its level-0 pixels per pixel; None if there is none."""
-        downsample = read_state(self.path)["tissue_downsample"]
-        if downsample is None:
-            return None
-        mask = self.labels(TISSUE)[0]
-        with _complaining(self.path):
-            return np.asarray(mask[...]) > 0, float(downsample)
-
-    def _work(self) -> SlideTiles:
-        if self._tiles is None or not self.has_work:
-            raise InvalidInputError(
-                f"{self.path} is complete and keeps nothing of the network's output. Segment the "
-                "slide again to change its labels."
-            )
-        return self._tiles
-
-    def _write(self, writer: PyramidWriter, window: Window, values: npt.NDArray[Any]) -> None:
-        with self._lock, writing(self.path):
-            patiently(lambda: write_block(writer, window, values))
-
-
-@contextmanager
-def _complaining(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (InvalidInputError, UnreadableImageError):
-        raise
-    except (OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
-        raise UnreadableImageError(
-            f"{path} is damaged or incomplete ({error}). Segment the slide again."
-        ) from error

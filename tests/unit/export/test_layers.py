@@ -103,3 +103,29 @@ def test_uncertainty_of_another_image_is_refused(segmentation):
     regions, (map_, *rest), glands = layers_from_segmentation(segmentation, "case")
     with pytest.raises(InvalidInputError, match="uncertainty"):
         segmentation_from_layers([regions, (map_[1:], *rest), glands])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda map_: np.full(map_.shape, 200, np.uint8), "uint8 and no uncertainty"),
+        (lambda map_: np.full(map_.shape, "x", object), "object and no uncertainty"),
+        (lambda map_: map_ * 255, "from 0 to 255"),
+        (lambda map_: map_ - 0.5, "from -0.5 to 0.5"),
+        (lambda map_: np.where(map_ > 0.5, np.inf, map_), "to inf"),
+    ],
+    ids=["bytes", "words", "too large", "negative", "infinite"],
+)
+def test_what_is_no_uncertainty_is_refused_with_the_layer_named(segmentation, change, words):
+    regions, (map_, *rest), glands = layers_from_segmentation(segmentation, "case")
+    with pytest.raises(InvalidInputError, match=f"“case uncertainty” .*{words}.* again"):
+        segmentation_from_layers([regions, (change(map_), *rest), glands])
+
+
+def test_an_uncertainty_of_other_real_numbers_is_as_good(segmentation):
+    """Controls of the test above: both bounds, nothing known at all, and double precision."""
+    regions, (map_, *rest), glands = layers_from_segmentation(segmentation, "case")
+    for good in (np.zeros_like(map_), np.ones_like(map_), map_ * np.nan, map_.astype(float)):
+        found = segmentation_from_layers([regions, (good, *rest), glands]).uncertainty
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, good.astype(np.float32))

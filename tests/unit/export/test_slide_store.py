@@ -729,7 +729,53 @@ def test_a_map_that_was_left_half_made_harms_nothing(store, case):
     assert found[0].shape == case.layout.coarse_shape
 
 
-def test_a_class_called_uncertainty_has_a_map_of_its_own():
-    from napari_gland_mtl.export.slide_images import map_folders
+def called_uncertainty(case):
+    """The layout of a slide whose model has a class of that name."""
+    return StoreLayout(**{**vars(case.layout), "classes": ("benign", "uncertainty")})
 
-    assert map_folders(("benign", "uncertainty")) == {"uncertainty": "maps/1_uncertainty"}
+
+def earlier_with_class_called_uncertainty(path, case):
+    """The store as a version without maps of uncertainty made it: the class has their folder."""
+    store = case.create(path, layout=called_uncertainty(case))
+    shutil.rmtree(path / "maps" / "uncertainty")
+    (path / "maps" / "1_uncertainty").rename(path / "maps" / "uncertainty")
+    return store
+
+
+def test_a_class_called_uncertainty_has_a_map_of_its_own(tmp_path, case):
+    store = case.create(tmp_path / "a.ome.zarr", layout=called_uncertainty(case))
+    rows, columns = case.layout.coarse_shape
+    maps = np.stack([np.zeros((rows, columns)), np.full((rows, columns), 0.75)])
+    store.write_heatmap((0, 0, rows, columns), maps.astype(np.float32))
+    store.write_uncertainty((0, 0, 512, 512), np.full((32, 32), 0.25, np.float32))
+    found = SlideStore.open(store.path)
+    assert (found.maps()["uncertainty"][0][...] == 0.75).all()
+    assert (found.uncertainty()[0][:32, :32] == 0.25).all()
+
+
+def test_an_earlier_store_with_a_class_called_uncertainty_opens_as_it_was(tmp_path, case):
+    path = tmp_path / "a.ome.zarr"
+    earlier_with_class_called_uncertainty(path, case)
+    rows, columns = case.layout.coarse_shape
+    values = np.random.default_rng(2).random((rows, columns)).astype(np.float32)
+    # The attributes say it without this program: the map there is the class's.
+    zarr.open_group(path, mode="r+")["maps/uncertainty/0"][...] = values
+    found = SlideStore.open(path)
+    assert np.array_equal(found.maps()["uncertainty"][0][...], values)
+    assert found.uncertainty() is None
+
+
+def test_labelled_anew_it_gets_a_map_of_uncertainty_beside_that_of_the_class(tmp_path, case):
+    path = tmp_path / "a.ome.zarr"
+    earlier_with_class_called_uncertainty(path, case)
+    rows, columns = case.layout.coarse_shape
+    maps = np.stack([np.zeros((rows, columns)), np.full((rows, columns), 0.75)])
+    store = SlideStore.open(path, writable=True)
+    store.write_heatmap((0, 0, rows, columns), maps.astype(np.float32))
+    store.start_labels()
+    store.write_uncertainty((0, 0, 512, 512), np.full((32, 32), 0.25, np.float32))
+    for _ in range(2):  # and once more, which finds both
+        found = SlideStore.open(path, writable=True)
+        assert (found.maps()["uncertainty"][0][...] == 0.75).all()
+        assert (found.uncertainty()[0][:32, :32] == 0.25).all()
+        found.start_labels()

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from napari_gland_mtl.errors import CheckpointError, NonFiniteLossError
-from napari_gland_mtl.training import EpochFinished, StepFinished, TrainingFinished
+from napari_gland_mtl.training import EpochFinished, StepFinished, TrainingFinished, learner
 from napari_gland_mtl.training import trainer as trainer_module
 from napari_gland_mtl.training.state import STATE_FILE
 
@@ -291,7 +291,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_state(
 def test_what_the_probe_found_holds_after_resuming(tmp_path, start, go_on, play, monkeypatch, way):
     """The probe goes by the clock; a resumed run calculates as it began."""
     answers = iter([True, False, False])
-    monkeypatch.setattr(trainer_module, "bfloat16_pays", lambda *_: next(answers))
+    monkeypatch.setattr(learner, "bfloat16_pays", lambda *_: next(answers))
     first = start(tmp_path, way, precision="auto", epochs=1)
     assert first.half
     play(first, 1)

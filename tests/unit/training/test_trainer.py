@@ -87,6 +87,35 @@ def test_means_of_an_epoch_are_over_the_batches_that_show_something(
     assert (tmp_path / "parts" / "epochs.csv").read_text() == expected
 
 
+@pytest.mark.parametrize("weighting", ["equal", "uncertainty"])
+def test_a_loss_of_exactly_0_counts_where_there_was_something_to_learn_from(
+    tmp_path, trainer_in, settings, source, play, only, weighting
+):
+    """A network that is quite sure of the right class loses nothing by it, in float32."""
+
+    def means(kind):
+        parts = zip(source.images, source.labels, strict=True)
+        samples = [
+            Sample(f"{number}", image, labels, None, kind, None, source.mpp)
+            for number, (image, labels) in enumerate(parts)
+        ]
+        config = settings(epochs=1, weighting=weighting)
+        trainer = replace(
+            trainer_in(tmp_path / f"{kind}", config), source=PatchSource(samples, source.mpp)
+        )
+        with torch.no_grad():
+            trainer.network.class_head[-1].weight.zero_()
+            trainer.network.class_head[-1].bias.copy_(torch.tensor([60.0, -60.0]))
+        (epoch,) = only(play(trainer), EpochFinished)
+        return epoch.losses
+
+    assert means(0)["classification"] == 0
+    assert means(1)["classification"] > 1  # control: sure of the wrong one
+    unknown = means(UNKNOWN_CLASS)  # control: nothing to learn from
+    assert np.isnan(unknown["classification"])
+    assert unknown["segmentation"] > 0
+
+
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
 def test_the_same_seed_gives_the_same_training(tmp_path, trainer_in, settings, play, optimiser):
     def files(name, **changed):
