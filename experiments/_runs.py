@@ -15,32 +15,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from _changes import reasons
 from _glas import Glas
+from _locks import alone
 from _machine import machine
 from _measure import measured
 from _noise import with_noise
 from _run import CLEAN, Run
-from _settings import SINCE
-from filelock import FileLock, Timeout
+from _settings import since
+from _times import forget_times, note_time, times_of
 from pydantic import ValidationError
 
 from napari_gland_mtl import __version__
 from napari_gland_mtl.checkpoint import read_card, replace_file
 from napari_gland_mtl.datasets import Dataset
-from napari_gland_mtl.errors import InvalidInputError, NonFiniteLossError
+from napari_gland_mtl.errors import (
+    CheckpointError,
+    GlandMTLError,
+    InvalidInputError,
+    NonFiniteLossError,
+    OutputExistsError,
+)
 from napari_gland_mtl.jobs.run_folder import source_commit
 from napari_gland_mtl.jobs.train import TrainConfig, resumed_config, train_model
 from napari_gland_mtl.storage.run_files import EPOCHS_FILE
 from napari_gland_mtl.training.config import TrainingConfig
 from napari_gland_mtl.training.history import read_history
+from napari_gland_mtl.training.micro_batches import is_out_of_memory
 from napari_gland_mtl.training.progress import EpochFinished, StepFinished, TrainingNotice
 from napari_gland_mtl.training.state import STATE_FILE
 from napari_gland_mtl.training.trainer import BEST_FILE, LAST_FILE
 
 RESULT_FILE = "result.json"
-TIMES_FILE = "times.jsonl"
 LOCK_FILE = "experiment.lock"
 WAIT_S = 5.0
+
+# What is wrong with one run, and need not be with the next.
+CANNOT = (InvalidInputError, ImportError, CheckpointError, OutputExistsError)
 
 Say = Callable[[str], None]
 
@@ -70,26 +81,28 @@ class Place:
         return [run for run in runs if self.result(run) is None]
 
 
-def do_all(place: Place, runs: Sequence[Run], say: Say = print) -> list[Run]:
-    """Do what is not there; returns the runs that this version or machine cannot do."""
-    impossible: list[Run] = []
-    left = place.missing(runs)
+def do_all(place: Place, runs: Sequence[Run], say: Say = print) -> dict[str, str]:
+    """Do what is not there; returns the runs that cannot be done here: name -> why."""
+    left_out: dict[str, str] = {}
+    left, told = place.missing(runs), 0
     while left:
         busy = []
         for run in left:
             try:
                 done = do(place, run, say)
-            except (InvalidInputError, ImportError) as error:
+            except CANNOT as error:
+                left_out[run.name] = str(error)
                 say(f"{run.name}: left out. {error}")
-                impossible.append(run)
                 continue
             if not done:
                 busy.append(run)
         left = place.missing(busy)
-        if len(left) == len(busy) and busy:
-            say(f"Waiting for {len(busy)} runs that other processes are at.")
+        if left and len(left) == len(busy):
+            if len(left) != told:  # once, not every few seconds for hours
+                say(f"Waiting for {len(left)} runs that other processes are at.")
+            told = len(left)
             time.sleep(WAIT_S)
-    return impossible
+    return left_out
 
 
 def do(place: Place, run: Run, say: Say = print) -> bool:
@@ -98,17 +111,18 @@ def do(place: Place, run: Run, say: Say = print) -> bool:
     Raises
     ------
     InvalidInputError, MissingExtraError
-        If the settings are none for this version, or an optional package is missing.
+        If the settings are none for this version, memory runs out, or an optional package is
+        missing.
+    OutputNotWritableError
+        If the disk is full or gone.
     """
     config = training_config(run, place.device)
     folder = place.folder(run)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder) as alone:
-        if not alone:
-            return False
-        if place.result(run) is None:
-            _done(place, run, config, say)
-    return True
+    with alone(folder / LOCK_FILE) as free:
+        if free and place.result(run) is None:
+            with memory_in_words():
+                _done(place, run, config, say)
+    return free
 
 
 def training_config(run: Run, device: str) -> TrainingConfig:
@@ -119,31 +133,33 @@ def training_config(run: Run, device: str) -> TrainingConfig:
     InvalidInputError
         If this version knows no such setting.
     """
-    since = {name: value for name, value in SINCE.items() if name in TrainingConfig.model_fields}
-    given = {**since, **run.settings, "seed": run.seed, "device": device}
+    given = {**since(), **run.settings, "seed": run.seed, "device": device}
     try:
         return TrainingConfig.model_validate(given)
     except ValidationError as error:
-        reasons = "; ".join(str(problem["msg"]) for problem in error.errors())
-        raise InvalidInputError(f"This version cannot do it: {reasons}") from error
+        raise InvalidInputError(f"This version cannot do it. {reasons(error)}.") from error
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
-    """Whether no other process is at this run, which then stays so."""
-    lock = FileLock(folder / LOCK_FILE)
+def memory_in_words() -> Iterator[None]:
+    """Turn errors of memory that ran out into words.
+
+    A training does so itself once it is under way, but not while it is being prepared.
+
+    Raises
+    ------
+    InvalidInputError
+    """
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    except (OSError, NotImplementedError):  # a file system that knows no locks
-        yield True
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, GlandMTLError) or not is_out_of_memory(error):
+            raise
+        first = str(error).partition("\n")[0]
+        raise InvalidInputError(
+            f"Memory ran out ({first or 'no more is said'}). Close other programs, or do fewer "
+            "runs at once on this device."
+        ) from error
 
 
 def _done(place: Place, run: Run, config: TrainingConfig, say: Say) -> None:
@@ -168,7 +184,7 @@ def _done(place: Place, run: Run, config: TrainingConfig, say: Say) -> None:
         "labels": run.labels,
         "noisy": list(noisy),
         **outcome,
-        **_times(folder),
+        **times_of(folder),
         "version": __version__,
         "commit": source_commit(),
     }
@@ -182,7 +198,7 @@ def _trained(folder: Path, training: Dataset, config: TrainingConfig, say: Say) 
     """Train to the end, from where it was left."""
     resume = (folder / STATE_FILE).is_file()
     if not resume:
-        (folder / TIMES_FILE).unlink(missing_ok=True)
+        forget_times(folder)
     settings = TrainConfig(training=config, validation=0)
     if resume:  # perhaps elsewhere than it began
         settings = resumed_config(folder, config.device)
@@ -196,30 +212,8 @@ def _trained(folder: Path, training: Dataset, config: TrainingConfig, say: Say) 
             elif isinstance(event, TrainingNotice):
                 say(f"  {event.text}")
             elif isinstance(event, EpochFinished):
-                _note_time(folder, event.epoch, time.perf_counter() - began, steps, kind)
+                note_time(folder, event.epoch, time.perf_counter() - began, steps, kind)
                 steps, began = [], time.perf_counter()
-
-
-def _note_time(folder: Path, epoch: int, seconds: float, steps: list[float], kind: str) -> None:
-    """A line per epoch: a run may be done in several goes, on several machines."""
-    middle = sorted(steps)[len(steps) // 2] if steps else None
-    line = {"epoch": epoch, "seconds": seconds, "step": middle, "machine": kind}
-    with (folder / TIMES_FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-
-
-def _times(folder: Path) -> dict[str, Any]:
-    """Seconds of the training, of a step, and the machines' kinds."""
-    path = folder / TIMES_FILE
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    epochs = [json.loads(line) for line in lines]
-    steps = sorted(epoch["step"] for epoch in epochs if epoch["step"] is not None)
-    kinds = dict.fromkeys(epoch["machine"] for epoch in epochs)
-    return {
-        "training_seconds": sum(epoch["seconds"] for epoch in epochs),
-        "step_seconds": steps[len(steps) // 2] if steps else None,
-        "machine": "; ".join(kinds),
-    }
 
 
 def _measured(folder: Path, run: Run, held_out: Dataset, device: str) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from napari_gland_mtl.training.config import TrainingConfig
+
 LETTERS = {"c": "classification", "s": "segmentation", "t": "topology", "g": "geometry"}
 
 AUGMENTATION: dict[str, Any] = {
@@ -78,6 +80,11 @@ MEASURING: dict[str, dict[str, Any]] = {
     "full": {"flips": True, "tile_size": 512, "decoding": DECODING},
     "reduced": {"flips": True, "tile_size": 512, "decoding": EARLY_DECODING},
 }
+
+
+def since() -> dict[str, Any]:
+    """`SINCE`, as far as this version knows it."""
+    return {name: value for name, value in SINCE.items() if name in TrainingConfig.model_fields}
 
 
 def losses(letters: str) -> list[str]:

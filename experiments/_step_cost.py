@@ -14,13 +14,13 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from _locks import in_turn
 from _machine import machine
 from _run import Run
-from _runs import Place, training_config
-from filelock import FileLock
+from _runs import Place, memory_in_words, training_config
 
 from napari_gland_mtl.checkpoint import replace_file
-from napari_gland_mtl.errors import InvalidInputError
+from napari_gland_mtl.errors import DeviceNotAvailableError, GlandMTLError
 from napari_gland_mtl.jobs.train import TrainConfig, train_model
 from napari_gland_mtl.training.progress import StepFinished
 
@@ -41,9 +41,11 @@ def step_costs(place: Place, runs: Mapping[str, Run], measure: bool = True) -> d
     measure : bool
         Whether to measure what is not known.
     """
-    path = place.out / f"step_costs-{_key(place, runs[EQUAL])}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    try:
+        path = place.out / f"step_costs-{_key(place, runs[EQUAL])}.json"
+    except DeviceNotAvailableError:  # whoever only draws the tables may do so elsewhere
+        return {}
+    with in_turn(path.with_suffix(".lock")):
         text = path.read_text(encoding="utf-8") if path.is_file() else "{}"
         known: dict[str, float] = json.loads(text)
         missing = {name: run for name, run in runs.items() if name not in known}
@@ -61,23 +63,27 @@ def _key(place: Place, run: Run) -> str:
 
 def _measured(place: Place, runs: Mapping[str, Run]) -> dict[str, float]:
     with TemporaryDirectory() as folder, ExitStack() as stack:
-        steps: dict[str, Iterator[float]] = {}
-        for name, run in runs.items():
-            given = _steps(place, run, Path(folder) / name)
-            try:
-                steps[name] = stack.enter_context(closing(given))
-                next(given)  # the first one prepares
-            except (InvalidInputError, ImportError):  # told where the run itself was to be done
-                del steps[name]
-        if EQUAL not in steps:
-            return {}
-        rounds = [{name: _block(each) for name, each in steps.items()} for _ in range(ROUNDS)]
-    seconds = {name: _undisturbed([each[name] for each in rounds]) for name in steps}
+        steps = {
+            name: stack.enter_context(closing(_steps(place, run, Path(folder) / name)))
+            for name, run in runs.items()
+        }
+        blocks = _blocks(steps)
+    seconds = {name: _undisturbed(each) for name, each in blocks.items()}
+    if EQUAL not in seconds:
+        return {}
     return {name: value / seconds[EQUAL] for name, value in seconds.items()}
 
 
-def _block(steps: Iterator[float]) -> list[float]:
-    return [next(steps) for _ in range(BLOCK)]
+def _blocks(steps: Mapping[str, Iterator[float]]) -> dict[str, list[list[float]]]:
+    """Seconds of the steps of each block, of all that get to the end."""
+    blocks: dict[str, list[list[float]]] = {name: [] for name in steps}
+    for count in (1, *[BLOCK] * ROUNDS):  # the first step prepares
+        for name in list(blocks):
+            try:
+                blocks[name].append([next(steps[name]) for _ in range(count)])
+            except (GlandMTLError, ImportError):  # told where the run itself was to be done
+                del blocks[name]
+    return {name: each[1:] for name, each in blocks.items()}
 
 
 def _undisturbed(blocks: list[list[float]]) -> float:
@@ -92,7 +98,7 @@ def _steps(place: Place, run: Run, folder: Path) -> Generator[float]:
     config = training_config(Run({**run.settings, **short}, 0, "", {}), place.device)
     training, _ = place.glas.divided(run.part)
     settings = TrainConfig(training=config, validation=0)
-    with closing(train_model(training, folder, settings)) as events:
+    with memory_in_words(), closing(train_model(training, folder, settings)) as events:
         for event in events:
             if isinstance(event, StepFinished):
                 yield event.seconds

@@ -137,7 +137,7 @@ def footer(place: Place, rows: Sequence[Row], command: str, setting: str) -> str
     results = [result for result in map(place.result, runs.values()) if result is not None]
     total = sum(seconds(result) or 0.0 for result in results)
     machines = sorted({kind for result in results for kind in result["machine"].split("; ")})
-    failed = [result for result in results if "failed" in result]
+    failed = [name for name, run in runs.items() if "failed" in (place.result(run) or {})]
     seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in runs.values()}))
     lines = [
         f"- {setting}. `{command}`",
@@ -146,8 +146,23 @@ def footer(place: Place, rows: Sequence[Row], command: str, setting: str) -> str
         f"- {_duration(total)} in all, training and measuring, without reading the images.",
     ]
     if failed:
-        lines.append(f"- {len(failed)} runs ended because a loss was no longer finite.")
+        lines.append(
+            f"- {len(failed)} runs ended because a loss was no longer finite, and have no "
+            f"measures: {', '.join(failed)}."
+        )
+    if unfinished := _unfinished(place, rows):
+        lines.append(f"- Seeds done of each row that lacks some: {unfinished}.")
     return "\n".join(lines)
+
+
+def _unfinished(place: Place, rows: Sequence[Row]) -> str:
+    """Rows with fewer results than runs: means of fewer seeds than the others'."""
+    counts = [(row, len(row.results(place))) for row in rows]
+    return "; ".join(
+        f"{row.label or row.name} {count} of {len(row.runs)}"
+        for row, count in counts
+        if count < len(row.runs)
+    )
 
 
 def _duration(total: float) -> str:

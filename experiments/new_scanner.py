@@ -10,48 +10,40 @@ that RUNS/patients (`experiments/default_model.py`) never saw. Start from that r
 model has seen all 85 images, so that its figures on GlaS flatter.
 
 Measured before and after with the default settings of `gland-mtl evaluate`. OUT receives a run
-folder and a JSON per training; whatever is there is not done again. The last lines are the table.
+folder and a JSON per training; whatever is there is not done again, so that another start model or
+setting wants another OUT. The last lines are the table.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
+import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from default_model import HELD_OUT_PATIENTS
+from _changes import reasons
+from _command_line import positive
+from _ebhi import halves, open_ebhi
+from _glas import HELD_OUT_PATIENTS
+from pydantic import ValidationError
 
 import napari_gland_mtl as gm
-from napari_gland_mtl.checkpoint import load_model
-from napari_gland_mtl.datasets import UNKNOWN_CLASS, Dataset, open_dataset, split_dataset
+from napari_gland_mtl.checkpoint import load_model, replace_file
+from napari_gland_mtl.datasets import Dataset, open_dataset, split_dataset
+from napari_gland_mtl.errors import GlandMTLError, InvalidInputError
 from napari_gland_mtl.jobs.finetune import finetune_model
 from napari_gland_mtl.jobs.finetune_config import FinetuneConfig
 from napari_gland_mtl.jobs.stop import StopToken
 from napari_gland_mtl.training.progress import EpochFinished
+from napari_gland_mtl.training.state import STATE_FILE
 from napari_gland_mtl.training.trainer import BEST_FILE
 
-EBHI_MPP = 1.2
 MEASURES = ("object_dice", "object_f1", "pixel_accuracy", "classification_accuracy")
-
-
-def open_ebhi(folder: Path) -> Dataset:
-    """EBHI-Seg with its cases as patients; its classes (polyp …) are none of the model's."""
-    dataset = open_dataset(folder, mpp=EBHI_MPP, masks="binary")
-    records = tuple(
-        replace(record, class_index=UNKNOWN_CLASS, patient=record.name.split("-")[0])
-        for record in dataset.records
-    )
-    return replace(dataset, records=records, classes=())
-
-
-def halves(dataset: Dataset) -> tuple[Dataset, Dataset]:
-    """Cases to annotate images of, and cases to measure on."""
-    return split_dataset(dataset, 0.5, by="patient", seed=0)
 
 
 def annotated(pool: Dataset, count: int, seed: int) -> Dataset:
@@ -84,7 +76,7 @@ def measured(model: Path, domains: dict[str, Dataset]) -> dict[str, dict[str, fl
 def fine_tuned(training: Dataset, folder: Path, start: Path, settings: dict[str, Any]) -> float:
     """Train in `folder`, or go on there; returns seconds."""
     began = time.perf_counter()
-    resume = (folder / "finetune.json").is_file()
+    resume = (folder / STATE_FILE).is_file()
     name = f"{folder.parent.name} {folder.name}"
     config = None if resume else FinetuneConfig(start=str(start), name=name, **settings)
     for event in finetune_model(training, folder, config, StopToken(), resume=resume):
@@ -97,7 +89,7 @@ def kept(path: Path, make: Any) -> dict[str, Any]:
     """What a JSON file says; made if it is not there yet."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(make(), indent=1), encoding="utf-8")
+        replace_file(path, json.dumps(make(), indent=1).encode())
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
 
@@ -116,7 +108,37 @@ def row(label: str, result: dict[str, Any], before: dict[str, Any]) -> str:
     return f"| {' | '.join([*cells, seconds])} |"
 
 
-def main() -> None:
+def changes(texts: list[str]) -> dict[str, Any]:
+    """Settings of a fine-tuning from NAME=VALUE, refused here if it would refuse them."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name in ("start", "name", "replay"):
+            raise InvalidInputError(f"--set {text}: {name} is not set here.")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+        try:
+            FinetuneConfig(**found)
+        except ValidationError as error:
+            raise InvalidInputError(f"--set {text} is refused. {reasons(error)}.") from error
+    return found
+
+
+def refuse_others(out: Path, start: Path, settings: dict[str, Any]) -> None:
+    """Keep results of other start models and settings out of the table."""
+    digest = hashlib.sha256(start.read_bytes()).hexdigest()
+    asked = json.loads(json.dumps({"start": digest, "settings": settings}))
+    if kept(out / "asked.json", lambda: asked) != asked:
+        raise InvalidInputError(
+            f"Results in {out} are of another start model or other settings (asked.json says "
+            "which). Name another folder."
+        )
+
+
+def parsed() -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -124,21 +146,25 @@ def main() -> None:
     parser.add_argument("glas", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--start", default="glas", help="the model to start from")
-    parser.add_argument("--images", type=int, nargs="+", default=[10, 20, 40])
+    parser.add_argument("--images", type=positive, nargs="+", default=[10, 20, 40])
     parser.add_argument("--seed", type=int, default=0, help="which images are annotated")
     parser.add_argument("--replay", action="store_true", help="mix the other GlaS images in")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", dest="settings")
-    given = parser.parse_args()
+    return parser.parse_args()
 
+
+def compare(given: argparse.Namespace) -> None:
+    """Fine-tune on so many images each, and print the table."""
+    settings = changes(given.settings)
     # The new models are for the table alone.
     os.environ["NAPARI_GLAND_MTL_MODELS"] = str(given.out / "models")
-    settings = {name: json.loads(value) for name, value in (s.split("=") for s in given.settings)}
     known, held_out = split_dataset(open_dataset(given.glas), HELD_OUT_PATIENTS, by="patient")
-    if given.replay:
-        settings["replay"] = str(replay_folder(given.glas, known, given.out / "replay"))
     pool, test = halves(open_ebhi(given.ebhi))
     domains = {"new": test, "old": held_out}
     start = load_model(given.start).path
+    refuse_others(given.out, start, {**settings, "replay": given.replay})
+    if given.replay:
+        settings["replay"] = str(replay_folder(given.glas, known, given.out / "replay"))
     print(f"{len(pool)} images to annotate, {len(test)} of other cases to measure on", flush=True)
     before = kept(given.out / "before.json", lambda: measured(start, domains))
 
@@ -157,5 +183,18 @@ def main() -> None:
     print("\n".join(rows))
 
 
+def main() -> int:
+    """Returns the exit code."""
+    try:
+        compare(parsed())
+    except GlandMTLError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on.", file=sys.stderr)
+        return 130
+    return 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

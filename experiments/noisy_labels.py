@@ -30,8 +30,8 @@ from napari_gland_mtl.storage.run_files import IMAGES_FILE
 WEIGHTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "equal": ("equal", equal(ALL)),
     "uncertainty": ("uncertainty per loss", learned(ALL)),
-    "instance": ("per image", weighted(ALL, "instance")),
-    "instance_pixel": ("per image and pixel", weighted(ALL, "instance_pixel")),
+    "instance": ("uncertainty per image", weighted(ALL, "instance")),
+    "instance_pixel": ("uncertainty per image and pixel", weighted(ALL, "instance_pixel")),
 }
 LABELS = {
     CLEAN: "clean labels",
@@ -81,12 +81,14 @@ def draw(given: Given) -> str:
     title = title_of(given, "A third of the training labels made wrong")
     areas = {row.name: areas_of(given, row) for row in rows}
     body = f"{table_of(given, rows, MEASURES)}\n\n{_detection_table(rows, areas)}"
-    draw_rows(given.place.out / "noisy_labels.svg", title, rows, given.place)
 
     def numbers(row: Row) -> dict[str, Any]:
         return {f"auc_{name}": mean(values) for name, values in areas[row.name].items()}
 
-    return publish(given, "noisy_labels", title, rows, body, numbers)
+    text = publish(given, "noisy_labels", title, rows, body, numbers)
+    path, weightings = given.place.out / "noisy_labels.svg", sum(map(given.wanted, WEIGHTINGS))
+    draw_rows(path, title, rows, given.place, per_group=weightings)
+    return text
 
 
 def _detection_table(rows: list[Row], areas: dict[str, dict[str, list[float]]]) -> str:

@@ -85,8 +85,9 @@ def draw(given: Given) -> str:
     rows, title = rows_of(given), title_of(given, "Table 1 of the paper")
     published = {row.name: dict(zip(PAPER_COLUMNS, PAPER[row.name], strict=True)) for row in rows}
     body = table_of(given, rows, MEASURES, [_paper_column(name) for name in PAPER_COLUMNS])
+    text = publish(given, "table1", title, rows, body, _paper_numbers)
     draw_rows(given.place.out / "table1.svg", title, rows, given.place, published)
-    return publish(given, "table1", title, rows, body, _paper_numbers)
+    return text
 
 
 def _paper_column(name: str) -> Extra:

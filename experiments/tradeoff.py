@@ -5,8 +5,8 @@
 Two curves over lambda: (1 - lambda) L_c + lambda L_s, and L_s + lambda L_t + (1 - lambda) L_g. The
 learned weights of the same losses are drawn as a star, at the lambda to which their final weights
 exp(-log sigma^2) come; on the second curve those of L_t and L_g alone, whatever that of L_s is, so
-that the star need not lie on the curve. OUT, shared with the other experiments, receives
-tradeoff.md, .csv and .svg.
+that the star need not lie on the curve. Bars are standard deviations over the seeds. OUT, shared
+with the other experiments, receives tradeoff.md, .csv and .svg.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from _command_line import Given, main
-from _figures import OURS, PAPERS, figure_of, save
+from _command_line import Given, main, positive
+from _figures import OURS, PAPERS, figure_of, legend_below, save
 from _publish import by_seed, publish, table_of, title_of
 from _run import Run
 from _settings import losses
@@ -131,14 +131,16 @@ def draw(given: Given) -> str:
     shares = {
         learned_row(given, curve).name: learned_shares(given, curve) for curve in curves_of(given)
     }
-    _draw_curves(given, title)
     extra = [("lambda learned", lambda row: _share_words(shares.get(row.name, [])))]
 
     def numbers(row: Row) -> dict[str, Any]:
         found = shares.get(row.name, [])
         return {"lambda": mean(found) if found else _asked(given, row)}
 
-    return publish(given, "tradeoff", title, rows, table_of(given, rows, MEASURES, extra), numbers)
+    body = table_of(given, rows, MEASURES, extra)
+    text = publish(given, "tradeoff", title, rows, body, numbers)
+    _draw_curves(given, title)
+    return text
 
 
 def _share_words(found: list[float]) -> str:
@@ -163,7 +165,7 @@ def _draw_curves(given: Given, title: str) -> None:
         panel.title.set_fontsize("small")
         panel.grid(alpha=0.3)
     if panels:
-        axes[0].legend(fontsize="small")
+        legend_below(figure, axes[0])
     save(figure, given.place.out / "tradeoff.svg")
 
 
@@ -176,13 +178,23 @@ def _draw_curve(axes: Axes, given: Given, curve: Curve, column: Column) -> None:
     if points:
         x, y, error = zip(*points, strict=True)
         axes.errorbar(x, y, yerr=error, fmt="o-", color=OURS, capsize=3, label="fixed lambda")
-    star, _ = spread(learned_row(given, curve).values(given.place, column))
-    shares = learned_shares(given, curve)
-    if star is not None and shares:
-        axes.plot(mean(shares), star, "*", color=PAPERS, markersize=15, label="learned weights")
+    star, above = spread(learned_row(given, curve).values(given.place, column))
+    at, beside = spread(learned_shares(given, curve))
+    if star is not None and at is not None:
+        axes.errorbar(
+            at,
+            star,
+            xerr=beside,
+            yerr=above,
+            fmt="*",
+            color=PAPERS,
+            capsize=3,
+            markersize=15,
+            label="learned weights",
+        )
 
 
 if __name__ == "__main__":
-    option = {"type": int, "metavar": "N", "help": "values of lambda; 5 reduced, else 9"}
+    option = {"type": positive, "metavar": "N", "help": "values of lambda; 5 reduced, else 9"}
     names = [curve.name for curve in CURVES]
     sys.exit(main(__doc__ or "", names, plan, draw, ("--points", option), reduced_seeds=1))

@@ -16,7 +16,7 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
-from _command_line import Given, main
+from _command_line import Given, main, positive
 from _figures import draw_rows
 from _publish import by_seed, publish, table_of, title_of
 from _run import Run
@@ -123,7 +123,6 @@ def draw(given: Given) -> str:
         body += f"\n\n{COST_WORDS}"
     if given.wanted("grid"):
         body += f"\n\n{_search_words(given)}"
-    draw_rows(given.place.out / "weightings.svg", title, rows, given.place)
 
     def numbers(row: Row) -> dict[str, Any]:
         named = _mean_weights(row, given)
@@ -136,9 +135,11 @@ def draw(given: Given) -> str:
         }
 
     search = [Row("search", "", candidates(given))] if given.wanted("grid") else []
-    return publish(
+    text = publish(
         given, "weightings", title, rows, body, numbers, [*MEASURES, STEP], also_counted=search
     )
+    draw_rows(given.place.out / "weightings.svg", title, rows, given.place)
+    return text
 
 
 COST_WORDS = (
@@ -209,5 +210,5 @@ def _search_words(given: Given) -> str:
 
 
 if __name__ == "__main__":
-    option = {"type": int, "default": 12, "metavar": "K", "help": "candidates of the search"}
+    option = {"type": positive, "default": 12, "metavar": "K", "help": "candidates of the search"}
     sys.exit(main(__doc__ or "", list(ROWS), plan, draw, ("--candidates", option)))

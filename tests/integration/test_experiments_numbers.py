@@ -9,12 +9,15 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
 
+import _changes
 import _detection
 import _figures
 import _runs
 import _settings
 import _step_cost
 import _tables
+import _times
+import new_scanner
 import table1
 import tradeoff
 from _run import Run
@@ -162,7 +165,11 @@ def test_reading_the_images_is_no_part_of_a_runs_time(tmp_path, monkeypatch):
     assert result["failed"] == "a loss is nan"
     row = _tables.Row("row", "row", [a_run()])
     assert row.values(place, _tables.MEASURES[0]) == []
-    assert "1 runs ended" in _tables.footer(place, [row], "command", "Reduced setting")
+    words = _tables.footer(place, [row], "command", "Reduced setting")
+    assert (
+        f"1 runs ended because a loss was no longer finite, and have no measures: {a_run().name}"
+        in words
+    )
 
 
 def test_the_figure_has_a_legend_though_the_first_row_is_empty(tmp_path):
@@ -172,6 +179,75 @@ def test_the_figure_has_a_legend_though_the_first_row_is_empty(tmp_path):
     words = (tmp_path / "a.svg").read_text()
     assert "<!-- here -->" in words
     assert "<!-- paper -->" in words
+
+
+def test_the_same_numbers_give_the_same_file(tmp_path):
+    place, rows = _runs.Place(TwoSides([]), tmp_path, "cpu"), [_tables.Row("s", "L_s", [])]
+    first, second = (tmp_path / name / "a.svg" for name in ("one", "two"))
+    for path in (first, second):
+        _figures.draw_rows(path, "title", rows, place)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_changed_settings_are_those_that_a_training_takes():
+    setting = _changes.changed(REDUCED, ["epochs=2", "learning_rate=.002", "seam_um=0"])
+    assert {k: v for k, v in setting.items() if REDUCED[k] != v} == {"epochs": 2, "seam_um": 0}
+    assert isinstance(setting["seam_um"], int), "the hash of such runs is that of a whole number"
+    other = _changes.changed(REDUCED, ['augmentation={"stain": 0.3}'])
+    assert other["augmentation"] == {**_settings.AUGMENTATION, "stain": 0.3}
+    assert REDUCED["augmentation"]["stain"] == 0.2
+
+
+def test_times_outlive_a_kill_in_the_middle_of_a_line(tmp_path):
+    _times.note_time(tmp_path, 1, 10.0, [0.1, 0.3, 0.2], "a")
+    path = tmp_path / _times.TIMES_FILE
+    path.write_text(path.read_text() + '{"epoch": 2, "sec')
+    assert _times.times_of(tmp_path)["training_seconds"] == 10
+    for seconds in (7.0, 5.0):  # the second epoch is done again
+        _times.note_time(tmp_path, 2, seconds, [0.4], "b")
+    found = _times.times_of(tmp_path)
+    assert found == {"training_seconds": 15.0, "step_seconds": 0.4, "machine": "a; b"}
+
+
+def test_a_step_that_goes_wrong_does_not_take_the_other_costs_along(tmp_path, monkeypatch):
+    def steps(_place, run, _folder):
+        for number in range(1000):
+            if run.settings["weighting"] == "mgda" and number == 7:
+                raise InvalidInputError("Memory ran out")
+            yield 0.1
+
+    monkeypatch.setattr(_step_cost, "_steps", steps)
+    place = _runs.Place(TwoSides([]), tmp_path, "cpu")
+    runs = {name: a_run(weighting=name) for name in ("equal", "mgda", "instance")}
+    assert _step_cost.step_costs(place, runs) == pytest.approx({"equal": 1.0, "instance": 1.0})
+
+
+def test_tables_are_drawn_where_the_device_is_not(tmp_path):
+    place = _runs.Place(TwoSides([]), tmp_path, "cuda:99")
+    assert _step_cost.step_costs(place, {"equal": a_run()}, measure=False) == {}
+
+
+def test_results_of_another_start_model_are_not_mixed_in(tmp_path):
+    start, other = tmp_path / "start", tmp_path / "other"
+    start.write_bytes(b"one")
+    other.write_bytes(b"two")
+    out = tmp_path / "out"
+    new_scanner.refuse_others(out, start, {"keep": 0.5})
+    new_scanner.refuse_others(out, start, {"keep": 0.5})
+    for model, settings in ((other, {"keep": 0.5}), (start, {"keep": 0.6})):
+        with pytest.raises(InvalidInputError, match="another start model"):
+            new_scanner.refuse_others(out, model, settings)
+
+
+def test_settings_of_a_fine_tuning_are_checked_at_once():
+    assert new_scanner.changes(["keep=0.5", "epochs=2"]) == {"keep": 0.5, "epochs": 2}
+    for text, words in (
+        ("keep=3", "keep: Input"),
+        ("kept=1", "kept: Extra"),
+        ("name=a", "not set"),
+    ):
+        with pytest.raises(InvalidInputError, match=words):
+            new_scanner.changes([text])
 
 
 def test_cost_of_a_step_is_told_from_other_work_on_the_machine(tmp_path, monkeypatch):
