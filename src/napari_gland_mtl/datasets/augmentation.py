@@ -37,8 +37,8 @@ class AugmentationConfig(BaseModel):
     elastic_grid_um: float = Field(
         default=60.0, gt=0, description="Distance of the elastic control points, um."
     )
-    stain: float = Field(default=0.2, ge=0, le=1, description="Change of each stain's density.")
-    brightness: float = Field(default=0.08, ge=0, le=0.5, description="Change of brightness.")
+    stain: float = Field(default=0.4, ge=0, le=1, description="Change of each stain's density.")
+    brightness: float = Field(default=0.15, ge=0, le=0.5, description="Change of brightness.")
     noise: float = Field(default=0.02, ge=0, le=0.2, description="Pixel noise, of 0..1.")
 
     def window(self, patch: int) -> int:

@@ -100,6 +100,15 @@ def settings():
             "patches_per_epoch": 16,
             "epochs": 3,
             "log_var_warmup_steps": 3,
+            # As plain as can be: what a test is about it asks for.
+            "dropout": 0.0,
+            "optimiser": "sgd",
+            "learning_rate": 1e-2,
+            "weight_decay": 0.0,
+            "schedule": "constant",
+            "schedule_warmup_steps": 0,
+            "clip_norm": 0.0,
+            "average_decay": 0.0,
             "precision": "float32",
             "device": "cpu",
         }

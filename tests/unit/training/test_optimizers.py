@@ -60,8 +60,9 @@ def test_alternating_has_an_optimiser_per_loss_each_with_its_own_memory(optimise
 
 
 def rates(**changed):
+    course = {"schedule": "constant", "schedule_warmup_steps": 0, **changed}
     config = TrainingConfig(
-        epochs=10, patches_per_epoch=80, learning_rate=0.1, batch_size=8, **changed
+        epochs=10, patches_per_epoch=80, learning_rate=0.1, batch_size=8, **course
     )
     return [learning_rate(config, step) for step in range(config.total_steps)]
 
@@ -80,13 +81,18 @@ def test_a_cosine_falls_from_the_full_rate_to_a_hundredth_and_never_below():
     assert course[10:] == sorted(course[10:], reverse=True)
     assert course[55] == pytest.approx(0.1 * 0.505)
     assert 0.001 <= course[-1] < 0.0011
-    config = TrainingConfig(epochs=1, schedule="cosine")
-    assert learning_rate(config, 10 * config.total_steps) == pytest.approx(1e-4)
+    config = TrainingConfig(epochs=1, schedule="cosine", learning_rate=0.1)
+    assert learning_rate(config, 10 * config.total_steps) == pytest.approx(1e-3)
+
+
+def test_the_warm_up_takes_a_fifth_of_a_short_training_at_most():
+    assert rates(schedule_warmup_steps=1000) == rates(schedule_warmup_steps=20)
+    assert rates(schedule_warmup_steps=1000)[19:] == [0.1] * 81
 
 
 def test_log_variances_may_have_a_rate_of_their_own():
     def rates(**changed):
-        config = TrainingConfig(learning_rate=1e-3, **changed)
+        config = TrainingConfig(learning_rate=1e-3, schedule_warmup_steps=0, **changed)
         (optimizer,), _, _ = built(learning_rate=1e-3, **changed)
         set_learning_rate(optimizer, learning_rate(config, 0) / 2)
         return [group["lr"] for group in optimizer.param_groups]
