@@ -139,7 +139,8 @@ def test_the_most_uncertain_images_come_first_in_words(
         assert not part.isVisible()
     click(dock, qtbot, 1)
     assert dock.images.hint.text() == (
-        "image 3: 4.0x the usual uncertainty (topology): look at its annotation."
+        "image 3: 4.0x the usual uncertainty (topology): look at its annotation. "
+        "Band and dashed line are all images together, over the epochs."
     )
     qtbot.mouseClick(dock.views, LEFT, pos=dock.views.tabRect(0).center())
     assert dock.form.isVisible()
@@ -378,3 +379,119 @@ def test_an_annotated_area_is_opened_to_be_mended(
     under = viewer.layers[f"{area.info.slide} · area 1"]
     np.testing.assert_allclose(under.translate, glands.translate)
     np.testing.assert_allclose(under.scale, glands.scale)
+
+
+def test_an_image_that_was_deleted_is_said_and_the_others_open(
+    viewer: Any, dock: Any, shown: Any, runs_folder: Path, qtbot: Any, images: Path
+) -> None:
+    shown(note_origin(ImageRun(runs_folder / "run").train(2), images))
+    dock.images.table.open_clicked.emit("image 5")
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=20_000)
+    qtbot.waitUntil(lambda: not dock.opener.bridge.running, timeout=10_000)
+    # Found already by then: only reading it fails.
+    (images / "images" / "image 3.png").unlink()
+    dock.images.table.open_clicked.emit("image 3")
+    qtbot.waitUntil(lambda: "image 3.png" in dock.message.text(), timeout=20_000)
+    assert "unexpected" not in dock.message.text()
+    qtbot.waitUntil(lambda: not dock.opener.bridge.running, timeout=10_000)
+    # Looked for anew, as the files may be mended: it is not there at all.
+    dock.images.table.open_clicked.emit("image 3")
+    qtbot.waitUntil(lambda: "no image “image 3”" in dock.message.text(), timeout=20_000)
+    assert dock.message.button.isVisible()
+    qtbot.waitUntil(lambda: not dock.opener.bridge.running, timeout=10_000)
+    dock.images.table.open_clicked.emit("image 2")
+    qtbot.waitUntil(lambda: len(viewer.layers) == 4, timeout=20_000)
+
+
+def test_images_in_a_folder_per_class_with_regions_of_their_own_open(
+    viewer: Any, dock: Any, shown: Any, runs_folder: Path, qtbot: Any, images: Path
+) -> None:
+    """As an own model has them: a fourth region, and two classes with files of one name."""
+    from napari_gland_mtl.checkpoint import ModelCard, save_model
+    from napari_gland_mtl.network import NetworkConfig, build_network
+    from napari_gland_mtl.regions import GLAND_REGIONS, Region, RegionHierarchy
+
+    muscle = Region(name="muscle", color="#ff0000")
+    own = RegionHierarchy(
+        regions=(*GLAND_REGIONS.regions, muscle),
+        gland=GLAND_REGIONS.gland,
+        background=GLAND_REGIONS.background,
+    )
+    for kind in ("Normal", "Polyp"):
+        for part in ("images", "masks"):
+            (images / kind / part).mkdir(parents=True)
+            path = images / part / "image 3.png"
+            pixels = np.asarray(Image.open(path)).copy()
+            if part == "masks":
+                pixels[:10] = 4
+            Image.fromarray(pixels).save(images / kind / part / "image 3.png")
+    for part in ("images", "masks"):
+        (images / part).rename(images.parent / f"other {part}")
+    run = ImageRun(runs_folder / "own").train(2, outlier="Polyp/image 3")
+    network = build_network(NetworkConfig(widths=(4, 8), regions=own))
+    card = ModelCard(
+        name="own", description="Four regions.", mpp=MPP, licence="None needed.",
+        network=network.config.model_dump(mode="json"),
+    )  # fmt: skip
+    save_model(run.folder / "start.safetensors", network, card)
+    shown(note_origin(run, images))
+    dock.images.table.open_clicked.emit("Polyp/image 3")
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=20_000)
+    regions = viewer.layers["Polyp/image 3 annotated regions"]
+    assert (regions.data[:10] == 4).all()
+    np.testing.assert_allclose(regions.get_color(4)[:3], (1, 0, 0))
+
+
+def test_an_area_is_not_laid_over_another_slide_of_the_same_size(
+    viewer: Any, dock: Any, shown: Any, runs_folder: Path, qtbot: Any, write_pyramid: Any,
+    tissue: Any,
+) -> None:  # fmt: skip
+    from napari_gland_mtl.annotations.area import area_from_slide
+    from napari_gland_mtl.annotations.project import AnnotationProject, project_path
+    from napari_gland_mtl.jobs.finetune_config import FinetuneConfig
+    from napari_gland_mtl.slides import open_slide
+
+    path, other = write_pyramid("slide.tif", tissue), write_pyramid("other.tif", tissue[::-1])
+    with open_slide(path) as slide:
+        area = area_from_slide(slide, (0, 0, 160, 224), MPP, "area 1", complete=True)
+    area.glands[20:60, 20:60] = 1
+    key, _ = AnnotationProject(project_path(path)).add(area)
+    run = ImageRun(runs_folder / "tuned").train(2)
+    config = FinetuneConfig(training_data=(f"{project_path(path)}::{key}",))
+    (run.folder / "finetune.json").write_text(config.model_dump_json())
+    (wrong,) = viewer.open(other, plugin="napari-gland-mtl")
+    wrong.translate = (500, 500)
+    # A stack is open, too, which can be nobody's slide.
+    viewer.add_image(np.zeros((2, 8, 8)), name="stack", visible=False)
+    shown(run.folder)
+    dock.images.table.open_clicked.emit("slide/area 1")
+    _, annotate = viewer.window.add_plugin_dock_widget("napari-gland-mtl", "Annotate glands")
+    qtbot.waitUntil(lambda: annotate.session.current is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: not annotate.running, timeout=20_000)
+    glands = viewer.layers["slide · area 1 glands"]
+    under = viewer.layers["slide · area 1"]
+    np.testing.assert_allclose(glands.translate[-2:], under.translate[-2:])
+    assert np.abs(glands.translate[-2:] - wrong.translate).max() > 100
+    assert "“slide”, is not open" in dock.message.text()
+    # With the slide itself it goes there.
+    annotate.close_area(_row(project_path(path)))
+    viewer.layers.remove(under)
+    qtbot.waitUntil(lambda: not annotate.running, timeout=20_000)
+    (right,) = viewer.open(path, plugin="napari-gland-mtl")
+    right.translate = (900, 0)
+    qtbot.waitUntil(lambda: not dock.opener.bridge.running, timeout=10_000)
+    dock.images.table.open_clicked.emit("slide/area 1")
+    qtbot.waitUntil(lambda: annotate.session.current is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: not annotate.running, timeout=20_000)
+    glands = viewer.layers["slide · area 1 glands"]
+    np.testing.assert_allclose(glands.translate[-2:], right.translate[-2:], atol=1)
+    assert annotate.inputs.image_chooser.layer is right
+    assert "slide · area 1" not in viewer.layers
+
+
+def _row(project: Path) -> Any:
+    from napari_gland_mtl.annotations.project import AnnotationProject
+    from napari_gland_mtl.widgets._annotate_list import Row
+
+    (stored,) = AnnotationProject(project).stored()
+    return Row(project, stored)

@@ -125,7 +125,7 @@ def test_the_window_answers_between_layers_and_the_user_may_remove_them(
 ) -> None:
     """One layer per turn of the event loop; what is removed in between is made again or left."""
     turns: list[int] = []
-    go_on = widget._turns._go_on
+    go_on = widget.runs.turns._go_on
 
     def watched() -> None:
         turns.append(len(viewer.layers))
@@ -134,8 +134,8 @@ def test_the_window_answers_between_layers_and_the_user_may_remove_them(
         if len(turns) == 4 and "uncertainty" in found:
             viewer.layers.remove(found["uncertainty"])
 
-    widget._turns._timer.timeout.disconnect()
-    widget._turns._timer.timeout.connect(watched)
+    widget.runs.turns._timer.timeout.disconnect()
+    widget.runs.turns._timer.timeout.connect(watched)
     widget.run()
     finish(widget)
     assert len(turns) >= 6
@@ -147,15 +147,15 @@ def test_the_window_answers_between_layers_and_the_user_may_remove_them(
 def test_an_image_that_is_removed_between_two_layers_ends_the_showing_quietly(
     viewer: Any, widget: Any, image: Any, finish: Any, qtbot: Any
 ) -> None:
-    go_on = widget._turns._go_on
+    go_on = widget.runs.turns._go_on
 
     def watched() -> None:
         go_on()
         if len(viewer.layers) == 2 and image in viewer.layers:
             viewer.layers.remove(image)
 
-    widget._turns._timer.timeout.disconnect()
-    widget._turns._timer.timeout.connect(watched)
+    widget.runs.turns._timer.timeout.disconnect()
+    widget.runs.turns._timer.timeout.connect(watched)
     widget.run()
     finish(widget)
     assert [layer.name for layer in viewer.layers] == ["tissue regions"]
@@ -167,7 +167,7 @@ def test_closing_the_viewer_between_two_layers_is_quiet(
     viewer: Any, widget: Any, image: Any, qtbot: Any
 ) -> None:
     widget.run()
-    qtbot.waitUntil(lambda: widget._turns.running and len(viewer.layers) > 1, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.runs.turns.running and len(viewer.layers) > 1, timeout=30_000)
     viewer.close()
     qtbot.wait(300)
 

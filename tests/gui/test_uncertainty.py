@@ -144,8 +144,8 @@ def test_a_result_without_uncertainty_says_so(
     glands = _layers.result_layers(viewer, segmented)["glands"]
     glands.features = glands.features.drop(columns="uncertainty")
     glands.metadata = dict(glands.metadata, changed=True)
-    widget._described = []
-    widget._show_shown_result()
+    widget.shown.forget()
+    widget.shown.refresh()
     assert "earlier version" in row.note.text()
     assert row.note.isVisible()
     assert not row.next_button.isEnabled()

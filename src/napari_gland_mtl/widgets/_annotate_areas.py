@@ -1,4 +1,4 @@
-"""The list of areas with the place where they are kept."""
+"""The list of areas, with whose tissue they show and the place where they are kept."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ._annotate_list import AreaList, Row
+from ._annotate_patient import PatientField
 from ._annotation_places import Places
 
 _BREAKS = re.compile(r"([/\\_.-])")
@@ -33,6 +34,7 @@ class AreasPanel(QWidget):
         super().__init__(parent)
         self.title = QLabel("<b>Areas of this image</b>")
         self.list = AreaList()
+        self.patient = PatientField()
         self.place_label = QLabel()
         self.place_label.setObjectName("place_label")
         self.place_label.setWordWrap(True)
@@ -61,6 +63,7 @@ class AreasPanel(QWidget):
         layout.setSpacing(4)
         layout.addLayout(head)
         layout.addWidget(self.list)
+        layout.addWidget(self.patient)
         layout.addLayout(row)
 
     def show_areas(self, places: Places | None, rows: Sequence[Row]) -> None:

@@ -1,13 +1,15 @@
-"""What is asked of projects on disk, in a thread: to list, rename, remove and restore areas."""
+"""What is asked of projects on disk, in a thread: to list areas, and to rename, assign, remove
+and restore them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import GlandMTLError
+from ..errors import AnnotationConflictError, GlandMTLError
 from ._annotation_places import ImageIdentity, Places, places_of
 
 if TYPE_CHECKING:
@@ -41,12 +43,12 @@ class Listed:
 
 @dataclass(frozen=True)
 class Changed:
-    """An area that was renamed, removed or restored.
+    """An area that was renamed, removed or restored, or the last of several.
 
     Attributes
     ----------
     what : str
-        ``"renamed"``, ``"removed"`` or ``"restored"``.
+        ``"renamed"``, ``"removed"``, ``"restored"`` or ``"assigned"`` to a patient.
     identity : tuple
     name : str
     area : OpenArea or None
@@ -91,6 +93,30 @@ def renaming(identity: Identity, name: str) -> Callable[[], Changed]:
         return Changed("renamed", identity, name)
 
     return rename
+
+
+def assigning(identities: Sequence[Identity], patient: str) -> Callable[[], Changed]:
+    """What says of areas that are not open whose tissue they show."""
+
+    def assign() -> Changed:
+        for identity in identities:
+            try:
+                _assign(identity, patient)
+            except AnnotationConflictError:  # it was saved at that very moment
+                _assign(identity, patient)
+        return Changed("assigned", identities[-1], patient)
+
+    return assign
+
+
+def _assign(identity: Identity, patient: str) -> None:
+    from ..annotations.project import AnnotationProject
+
+    project = AnnotationProject(identity[0])
+    area, revision = project.load(identity[1])
+    if area.info.patient != patient:
+        info = area.info.model_copy(update={"patient": patient})
+        project.save(identity[1], replace(area, info=info), revision)
 
 
 def removing(

@@ -15,6 +15,7 @@ from ..errors import InvalidInputError
 from ..jobs.events import Event, SegmentationDone, Stage
 from ..jobs.runner import Job
 from ..jobs.stop import StopToken
+from ._annotate_patient import last_patient
 from ._image_source import ImageSource, Window
 from ._segment_job import spare_the_window
 
@@ -48,6 +49,8 @@ class NewArea:
         Um per pixel of the area.
     predict : bool
         Whether to begin with the model's prediction.
+    patient : str
+        Whose tissue it is; if empty, as in the areas of the project so far.
     """
 
     image: ImageSource
@@ -61,6 +64,7 @@ class NewArea:
     model_name: str
     model_mpp: float
     predict: bool
+    patient: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,8 @@ def new_area_job(request: NewArea) -> Job:
         from ..annotations.project import AnnotationProject
 
         project = AnnotationProject(request.project)
-        area = _read(request, project.next_name())
+        patient = request.patient or last_patient(area.info for area in project.stored())
+        area = _read(request, project.next_name(), patient)
         if request.predict:
             found = yield from _predict(request, area, stop)
             if found is None or not found.complete:
@@ -139,7 +144,7 @@ def with_prediction(area: Area, found: Segmentation) -> Area:
     return replace(area, info=info, glands=found.glands, regions=regions)
 
 
-def _read(request: NewArea, name: str) -> Area:
+def _read(request: NewArea, name: str, patient: str) -> Area:
     from ..annotations.area import area_from_slide
 
     with request.image.opened(request.slide_mpp) as slide:
@@ -147,7 +152,7 @@ def _read(request: NewArea, name: str) -> Area:
         area = area_from_slide(
             slide, request.window, request.model_mpp, name, way=request.way, model=model
         )
-    known = {"slide": request.slide, "slide_path": request.slide_path}
+    known = {"slide": request.slide, "slide_path": request.slide_path, "patient": patient}
     return replace(area, info=area.info.model_copy(update=known))
 
 

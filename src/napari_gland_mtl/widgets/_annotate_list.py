@@ -209,6 +209,7 @@ def _tip(row: Row) -> str:
         f"Drawn as {drawn}, {area_text(stored.annotated_px * info.mpp**2)} annotated"
         + (", all glands outlined" if info.complete else ""),
         f"{info.mpp:.3g} µm per pixel",
+        f"Patient {info.patient or 'unknown'}",
         f"Last changed {info.modified[:16].replace('T', ' ')} UTC",
         f"In {row.project}",
     ]

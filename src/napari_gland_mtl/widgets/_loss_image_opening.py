@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from ..annotations.project import StoredArea
     from ..datasets import Sample
     from ..jobs.training_images import TrainingImages
+    from ..regions import RegionHierarchy
 
 logger = logging.getLogger(__name__)
 
 OPENING = "Opening “{}”…"
 CHOOSE = "Choose folder…"
+ALONE = "Its slide, “{}”, is not open: what lies under it are the pixels kept with the area."
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,7 @@ class SampleReady:
     """An image was read."""
 
     sample: Sample
+    hierarchy: RegionHierarchy
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,13 +117,14 @@ class ImageOpener(QObject):
         if isinstance(event, Opened):
             self._known = event
         elif isinstance(event, SampleReady):
-            self._show(event.sample)
+            self._show(event)
         elif isinstance(event, AreaFound):
             self._annotate(event)
         elif isinstance(event, NotThere):
             self._known = None
             self._message.show_notice(event.reason, CHOOSE, self._ask)
         elif isinstance(event, JobFailed):
+            self._known = None  # the files may have been mended by the next time
             if not isinstance(event.error, (GlandMTLError, OSError)):
                 logger.error("The image could not be opened", exc_info=event.error)
             self._message.show_error(error_text(event.error, "The training is as it was."))
@@ -132,14 +136,15 @@ class ImageOpener(QObject):
         if chosen:
             self.open_image(*self._wanted, place=Path(chosen))
 
-    def _show(self, sample: Sample) -> None:
+    def _show(self, ready: SampleReady) -> None:
         from ._training_image_layers import show_training_image
 
         self._guard = self._guard or DrawingGuard(self._viewer, main_window(self._widget))
-        show_training_image(self._viewer, sample, canvas_size(self._widget))
+        canvas = canvas_size(self._widget)
+        show_training_image(self._viewer, ready.sample, canvas, ready.hierarchy)
         self._message.show_notice(
-            f"“{sample.name}” is in the viewer with its annotation, which is only shown: to change "
-            "it, change its file."
+            f"“{ready.sample.name}” is in the viewer with its annotation, which is only shown: "
+            "to change it, change its file."
         )
 
     def _annotate(self, found: AreaFound) -> None:
@@ -148,10 +153,11 @@ class ImageOpener(QObject):
         from ._training_image_layers import show_area_image
 
         self._guard = self._guard or DrawingGuard(self._viewer, main_window(self._widget))
-        show_area_image(self._viewer, found.area)
+        slide = show_area_image(self._viewer, found.area)
         dock = open_dock(self._viewer, self._widget, "Annotate glands")
-        dock.open_area(Row(found.project, found.stored))
-        self._message.show_notice(f"“{found.area.info.name}” is open in “Annotate glands”.")
+        dock.open_area_on(slide, Row(found.project, found.stored))
+        under = "" if slide is not None else f" {ALONE.format(found.area.info.slide)}"
+        self._message.show_notice(f"“{found.area.info.name}” is open in “Annotate glands”.{under}")
 
 
 def _job(run: Path, name: str, place: Path | None, images: TrainingImages | None) -> Job:
@@ -169,7 +175,7 @@ def _job(run: Path, name: str, place: Path | None, images: TrainingImages | None
         if record.area is not None:
             yield _area(*record.area)
         else:
-            yield SampleReady(found.sample(name))
+            yield SampleReady(found.sample(name), found.hierarchy)
 
     return job
 

@@ -27,7 +27,8 @@ ALL = "All losses"
 READING = "Reading…"
 NO_RUN = "Tick a training to see its images."
 FIRST_OF = "Of the trainings that are ticked, the images of “{}” are shown. "
-CLICK = "Click an image to see its course; the band and the dashed line are all images together."
+BAND = "Band and dashed line are all images together, over the epochs."
+CLICK = f"Click an image to see its course. {BAND}"
 
 
 class ImageControls(QWidget):
@@ -155,7 +156,7 @@ class ImageControls(QWidget):
         name = self.table.name
         words = self.table.images.words(name)
         known = self.ranking is not None and bool(self.ranking.names)
-        self.hint.setText(f"{name}: {words}." if words else CLICK if known else "")
+        self.hint.setText(f"{name}: {words}. {BAND}" if words else CLICK if known else "")
         self.hint.setVisible(known)
         self._show_buttons()
         shown = self.ranking if self._drawable else None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -24,7 +24,7 @@ from ._loss_legend import LINE, sample_line
 if TYPE_CHECKING:
     from ..jobs.runs import RunEntry
 
-MOST_ROWS = 4
+MOST_ROWS, ROW_MARGIN = 4, 8
 _PATH = Qt.ItemDataRole.UserRole
 
 
@@ -171,13 +171,18 @@ class RunList(QWidget):
         for row, path in enumerate(paths):
             self._show_row(self.list.item(row), path)
         self.list.blockSignals(False)
-        row = self.list.sizeHintForRow(0) if paths else self.list.fontMetrics().height()
-        self.list.setFixedHeight(min(max(1, len(paths)), MOST_ROWS) * row + 6)
+        rows = min(max(1, len(paths)), MOST_ROWS)
+        self.list.setFixedHeight(rows * self._row_height() + 2 * self.list.frameWidth())
+
+    def _row_height(self) -> int:
+        """Room above and below the text: rows that touch are hard to read and to click."""
+        return int(self.list.fontMetrics().height()) + ROW_MARGIN
 
     def _show_row(self, item: QListWidgetItem, path: Path) -> None:
         shown = path in self._ticked
         item.setData(_PATH, path)
         item.setText(self._text(path))
+        item.setSizeHint(QSize(0, self._row_height()))
         item.setToolTip(str(path))
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(Qt.CheckState.Checked if shown else Qt.CheckState.Unchecked)

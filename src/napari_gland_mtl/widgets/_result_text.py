@@ -22,7 +22,10 @@ Window = tuple[int, int, int, int]
 
 TOO_LITTLE_TISSUE = "Too little gland tissue to tell the class."
 FAILED_LISTED = 3
-DISCLAIMER = "Research result, not a diagnosis. The probability is not calibrated."
+DISCLAIMER = (
+    "Research result, not a diagnosis. On tissue unlike its training images the model can be sure "
+    "and wrong."
+)
 
 
 def class_sentence(class_probabilities: dict[str, float], supported: bool = True) -> str:

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLay
 
 from ._least_certain import NO_UNCERTAINTY
 
-SHOW = "Show uncertainty"
+SHOW = "Show uncertainty (bright green)"
 
 
 class UncertaintyRow(QWidget):

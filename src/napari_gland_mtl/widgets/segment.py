@@ -1,54 +1,43 @@
 """“Segment glands”: from an image layer to regions, glands and a table, in one dock.
 
 The dock asks for what is needed from top to bottom (image, pixel size, part, model), runs the
-job in a thread and shows what was found. All else is elsewhere: `_segment_inputs` asks, a run
-(`_field_run`, `_slide_run`) shows its result, `_layers` and `_slide_layers` change the viewer.
+job in a thread and shows what was found. All else is elsewhere: `_segment_inputs` asks,
+`_run_driver` carries out a run (`_field_run`, `_slide_run`), which shows its result,
+`_shown_result` describes what is shown, `_layers` and `_slide_layers` change the viewer.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from qtpy.QtCore import QSize
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QVBoxLayout, QWidget
 
 from ..errors import GlandMTLError
-from ..export.ome_zarr import ATTRIBUTE
-from ..export.uncertainty_map import UNCERTAINTY
-from ..jobs.events import Event, JobFailed, Notice, Stage, Started, TileDone
-from ..jobs.runner import JobState, JobStatus
 from . import _layers, _slide_layers, _way
 from ._drawing_guard import DrawingGuard
-from ._error_text import UNCHANGED, error_text
 from ._field_run import FieldRun
-from ._gland_table import open_gland_table
 from ._image_source import image_source
-from ._job_bridge import JobBridge
-from ._least_certain import ResultTable, field_table, slide_table
 from ._live_refresh import LiveRefresh
 from ._message_box import MessageBox
-from ._other_docks import open_dock
 from ._output_state import Action, with_suffix
 from ._result_panel import ResultPanel
 from ._run import Run, SaveRun
+from ._run_driver import RunDriver
 from ._run_panel import RUN, RunPanel
 from ._scrolling import scrolling
 from ._segment_inputs import SegmentInputs
 from ._segment_job import SegmentRequest, save_job, segmentation_job
+from ._shown_result import ShownResult
 from ._slide_job import SlideRequest, open_job, slide_job
 from ._slide_result_panel import SlideResultPanel
 from ._slide_run import OpenRun, SlideRun
 from ._tissue_preview import TissuePreview
-from ._turns import Turns
 from ._view import main_window
-
-logger = logging.getLogger(__name__)
 
 SUFFIX = ".ome.zarr"
 MIN_WIDTH, PREFERRED_WIDTH = 320, 360
@@ -68,17 +57,16 @@ class SegmentWidget(QWidget):
         super().__init__()
         self.setObjectName("segment_glands")
         self._viewer = napari_viewer
-        self._run: Run | None = None
-        self._described: list[Any] = []
         self.inputs = SegmentInputs(napari_viewer)
         self.run_panel = RunPanel()
         self.message = MessageBox()
         self.result = ResultPanel()
         self.slide_result = SlideResultPanel()
         self._arrange()
-        self._bridge = JobBridge(self)
-        self._turns = Turns(self)
-        self._ended: JobStatus | None = None
+        self.runs = RunDriver(self, self.run_panel, self.message)
+        self.shown = ShownResult(
+            napari_viewer, self, self.inputs, self.message, self.result, self.slide_result
+        )
         self._live = LiveRefresh(self)
         self.preview = TissuePreview(napari_viewer, self)
         self._guard: DrawingGuard | None = None
@@ -128,19 +116,10 @@ class SegmentWidget(QWidget):
             (inputs.tissue.changed, self._follow_tissue),
             (self.preview.failed, self._show_error),
             (self.run_panel.run_clicked, self.run),
-            (self.run_panel.cancel_clicked, self._bridge.cancel),
             (self.result.save_clicked, self._ask_where_to_save),
-            (self.result.table_clicked, self._show_table),
-            (self.slide_result.table_clicked, self._show_slide_table),
-            (self.result.uncertainty.first_clicked, partial(self._show_table, True)),
-            (self.slide_result.uncertainty.first_clicked, partial(self._show_slide_table, True)),
-            (self.result.uncertainty.next_clicked, partial(self._annotate_next, field_table)),
-            (self.slide_result.uncertainty.next_clicked, partial(self._annotate_next, slide_table)),
-            (self._bridge.event_arrived, self._on_event),
-            (self._bridge.progressed, self.run_panel.show_status),
-            (self._bridge.ended, self._on_ended),
-            (self._turns.failed, self._on_failed),
-            (self._turns.ended, self._on_shown),
+            (self.runs.busy, self._on_busy),
+            (self.runs.shown, self._show_shown_result),
+            (self.runs.ended, self._on_ended),
         ):
             signal.connect(slot)
         self._watch = _layers.LayerWatch(
@@ -156,7 +135,7 @@ class SegmentWidget(QWidget):
                     self._watch.disconnect,
                     inputs.image_chooser.disconnect_events,
                     inputs.pixel_size.disconnect_events,
-                    self._bridge.disconnect_application,
+                    self.runs.bridge.disconnect_application,
                     self.preview.bridge.disconnect_application,
                     self.result.uncertainty.forget_layer,
                     self.slide_result.uncertainty.forget_layer,
@@ -169,12 +148,11 @@ class SegmentWidget(QWidget):
     @property
     def running(self) -> bool:
         """Whether a job runs, or its end has not been shown yet."""
-        return self._bridge.running or self._turns.running or self._ended is not None
+        return self.runs.running
 
     def run(self) -> None:
         """Segment the chosen part of the chosen image, or open its result, in a thread."""
-        if not self.running:
-            self._start(self._new_run)
+        self.runs.start(self._new_run)
 
     def save_masks(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the image with the result as it is shown, in a thread.
@@ -186,8 +164,7 @@ class SegmentWidget(QWidget):
         overwrite : bool
             Replace what is there.
         """
-        if not self.running:
-            self._start(lambda: self._save_run(Path(path), overwrite))
+        self.runs.start(lambda: self._save_run(Path(path), overwrite))
 
     def _new_run(self) -> Run:
         image, part = self.inputs.image(), self.inputs.part()
@@ -211,87 +188,14 @@ class SegmentWidget(QWidget):
         offset = _layers.result_offset(self._viewer, image)
         return SaveRun(save_job(path, image_source(image), result, offset, overwrite), path)
 
-    def _start(self, make_run: Callable[[], Run]) -> None:
-        self.message.clear_message()
-        try:
-            self._run = make_run()
-        except GlandMTLError as error:
-            self._show_error(str(error))
-            return
-        self._enable(False)
-        self.run_panel.show_busy(self._run.first_words, self._run.cancellable)
-        self._bridge.start(self._run.job, name=self._run.name)
-
-    def _enable(self, enabled: bool) -> None:
+    def _on_busy(self, busy: bool) -> None:
         """Nothing that a job was started with may change while it runs."""
-        self.inputs.setEnabled(enabled)
-        self.inputs.image_chooser.setEnabled(enabled)
-        self.result.setEnabled(enabled)
-        self.slide_result.setEnabled(enabled)
+        for part in (self.inputs, self.inputs.image_chooser, self.result, self.slide_result):
+            part.setEnabled(not busy)
 
-    # ---------------------------------------------------------------- what the job says
-
-    def _on_event(self, event: Event) -> None:
-        if isinstance(event, Started):
-            self.run_panel.show_total(event.total)
-        elif isinstance(event, TileDone):
-            self.run_panel.show_tiles(event.done, event.total)
-        elif isinstance(event, Stage):
-            self.run_panel.show_stage(event.text)
-        elif isinstance(event, JobFailed):
-            self._on_failed(event.error)
-        elif self._run is not None:
-            self._pass_on(self._run, event)
-
-    def _pass_on(self, run: Run, event: Event) -> None:
-        known = list(run.notices)
-        try:
-            if isinstance(event, Notice):
-                run.notice(event.text)
-            else:
-                run.on_event(event)
-        except (GlandMTLError, ValueError, MemoryError) as error:
-            self._on_failed(error)
-            return
-        while run.showing:
-            self._turns.add(run.showing.popleft())
-        if run.share is not None:
-            self.run_panel.show_share(run.share)
-        if run.notices != known:
-            self.message.show_notice("\n".join(run.notices))
-
-    def _on_ended(self, status: JobStatus) -> None:
-        """The job is done; the dock is when all is shown."""
-        self._ended = status
-        if not self._turns.running:
-            self._finish(status)
-
-    def _on_shown(self) -> None:
-        self._show_shown_result()
-        if self._ended is not None:
-            self._finish(self._ended)
-
-    def _finish(self, status: JobStatus) -> None:
-        run, self._run = self._run, None
-        self._ended = None
-        self._enable(True)
-        if run is None:
-            return
-        run.on_ended(status)
-        failed = status.state is JobState.FAILED
-        self.run_panel.show_idle("" if failed else run.closing_words(status))
+    def _on_ended(self) -> None:
         self.inputs.output_chooser.refresh()
         self._show_shown_result()
-        if failed and run.notices:
-            self._show_error("\n".join([self.message.text(), *run.notices]))
-        elif run.notices:
-            self.message.show_notice("\n".join(run.notices), *(run.offer or ()))
-
-    def _on_failed(self, error: BaseException) -> None:
-        if not isinstance(error, (GlandMTLError, ValidationError)):
-            logger.error("The job failed", exc_info=error)
-        kept = UNCHANGED if self._run is None else self._run.kept
-        self._show_error(error_text(error, kept))
 
     def _show_error(self, text: str) -> None:
         self.message.show_error(text)
@@ -303,12 +207,7 @@ class SegmentWidget(QWidget):
         self._show_shown_result()
 
     def _on_layers_changed(self, event: Any = None) -> None:
-        run = self._run
-        needed = None if run is None else run.image
-        if run is not None and needed is not None and not _layers.is_open(self._viewer, needed):
-            run.on_image_removed()
-            run.image = None
-            self._bridge.cancel()
+        self.runs.look_after(self._viewer)
         self._adopt_opened()
         self.inputs.extent_chooser.refresh()
         self._show_shown_result()
@@ -322,38 +221,8 @@ class SegmentWidget(QWidget):
 
     def _show_shown_result(self) -> None:
         """Describe what lies over the chosen image, wherever it comes from."""
-        if self._turns.running:  # half of it is another result's; said when all is there
-            return
-        image = self.inputs.image_chooser.layer
-        if image is None:
-            self._described = []
-            self.result.hide()
-            self.slide_result.hide()
-            return
-        field = _layers.result_layers(self._viewer, image)
-        slide = _slide_layers.slide_layers(self._viewer, image)
-        # A layer of a slide stays the same one while its result grows.
-        layers = [
-            (layer, layer.metadata.get(ATTRIBUTE))
-            for layer in (image, *field.values(), *slide.values())
-        ]
-        if layers == self._described:
-            return
-        self._described = layers
-        self._describe(image)
-
-    def _describe(self, image: Any) -> None:
-        found = _layers.shown_segmentation(self._viewer, image)
-        if found is None:
-            self.result.hide()
-        else:
-            layer = _layers.result_layers(self._viewer, image).get(UNCERTAINTY)
-            self.result.show_segmentation(found, layer)
-        shown = _slide_layers.shown_slide(self._viewer, image)
-        if shown is None:
-            self.slide_result.hide()
-        else:
-            self.slide_result.show_slide(shown)
+        if not self.runs.turns.running:  # else half of it is another result's
+            self.shown.refresh()
 
     # ---------------------------------------------------------------- tissue
 
@@ -376,28 +245,7 @@ class SegmentWidget(QWidget):
         if image is not None and not self.running and self.preview.is_shown(image):
             self._preview_tissue()
 
-    # ---------------------------------------------------------------- tables, saving
-
-    def _show_table(self, least_certain_first: bool = False) -> None:
-        image = self.inputs.image_chooser.layer
-        if image is not None:
-            _layers.activate_glands(self._viewer, image)
-            open_gland_table(self._viewer, self, least_certain_first)
-
-    def _show_slide_table(self, least_certain_first: bool = False) -> None:
-        image = self.inputs.image_chooser.layer
-        if image is not None:
-            _slide_layers.activate_slide_glands(self._viewer, image)
-            open_gland_table(self._viewer, self, least_certain_first)
-
-    def _annotate_next(self, table_of: Callable[[Any, Any], ResultTable | None]) -> None:
-        """Let the dock “Annotate glands” make an area around the least certain gland."""
-        image = self.inputs.image_chooser.layer
-        glands = None if image is None else table_of(self._viewer, image)
-        if glands is not None:
-            self.message.clear_message()
-            annotate = open_dock(self._viewer, self, "Annotate glands")
-            annotate.annotate_next(image, glands, self.inputs.pixel_size.known())
+    # ---------------------------------------------------------------- saving
 
     def _ask_where_to_save(self) -> None:
         image = self.inputs.image_chooser.layer

@@ -144,7 +144,7 @@ def test_an_open_area_is_renamed_with_its_layers(
     dock: Any, area: Any, on_disk: Any, until_saved: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "napari_gland_mtl.widgets.annotate.QInputDialog.getText",
+        "napari_gland_mtl.widgets._annotate_shelf.QInputDialog.getText",
         lambda *args, **settings: ("crypts", True),
     )
     choose(dock, "area 1")

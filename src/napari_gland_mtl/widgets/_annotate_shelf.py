@@ -1,0 +1,218 @@
+"""The areas of the chosen image, as they are on disk: listed, renamed, removed, kept elsewhere.
+
+Each is asked of the disk in a thread; what is open changes in the session, which saves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QWidget
+
+from ._annotate_areas import AreasPanel
+from ._annotate_files import (
+    Changed,
+    Listed,
+    assigning,
+    listing,
+    removing,
+    renaming,
+    restoring,
+)
+from ._annotate_list import Row
+from ._annotation_places import ImageIdentity, choose_place
+from ._annotation_session import OpenAnnotations
+from ._annotation_task import Task
+from ._message_box import MessageBox
+
+
+class AreaShelf(QObject):
+    """Lists the areas of an image and does what is asked of them.
+
+    Parameters
+    ----------
+    dock : QWidget
+        Of which it is a part.
+    identity : callable
+        What recognises the chosen image, None if there is none.
+    session : OpenAnnotations
+    areas : AreasPanel
+        Shows the list.
+    message : MessageBox
+
+    Attributes
+    ----------
+    failed : Signal(object)
+        An error.
+    renamed : Signal
+        An open area has another name.
+    """
+
+    failed = Signal(object)
+    renamed = Signal()
+
+    def __init__(
+        self,
+        dock: QWidget,
+        identity: Callable[[], ImageIdentity | None],
+        session: OpenAnnotations,
+        areas: AreasPanel,
+        message: MessageBox,
+    ) -> None:
+        super().__init__(dock)
+        self._dock, self._identity, self._session = dock, identity, session
+        self._areas, self._message = areas, message
+        self._listed: Listed | None = None
+        self._listing = Task("areas", self)
+        self._changing = Task("change", self)
+        self._assigning = Task("patient", self)
+        self._listing.done.connect(self._on_listed)
+        for task in (self._changing, self._assigning):
+            task.done.connect(self._on_changed)
+        for task in self._tasks:
+            task.failed.connect(self.failed)
+        areas.list.rename_clicked.connect(self._ask_for_name)
+        areas.list.remove_clicked.connect(self.remove)
+        areas.place_clicked.connect(self._ask_for_place)
+        areas.patient.entered.connect(self.assign)
+
+    @property
+    def _tasks(self) -> tuple[Task, ...]:
+        return self._listing, self._changing, self._assigning
+
+    @property
+    def running(self) -> bool:
+        """Whether something is done in a thread, or its end has not been shown yet."""
+        return any(task.running for task in self._tasks)
+
+    @property
+    def bridges(self) -> list[Any]:
+        """What runs threads."""
+        return [task.bridge for task in self._tasks]
+
+    # ---------------------------------------------------------------- the list
+
+    def refresh(self) -> None:
+        """Look again which areas there are, in a thread."""
+        identity = self._identity()
+        if identity is None:
+            self._listed = None
+            self._areas.show_areas(None, ())
+        else:
+            self._listing.start(listing(identity))
+
+    def show_another_image(self) -> None:
+        """Another image was chosen: nothing is known of it yet."""
+        self._listed = None
+        self._areas.patient.forget()
+        self.show_rows()
+        self.refresh()
+
+    def show_rows(self) -> None:
+        """Show what was listed last, as far as it is open in its present state."""
+        listed = self._listed
+        if listed is None:
+            self._areas.show_areas(None, ())
+            return
+        rows, infos = [], []
+        for project, stored in listed.areas:
+            trouble = _trouble(stored.info.slide_shape, listed.image.shape)
+            area = self._session.find(project, stored.key)
+            rows.append(Row(project, stored, area is not None, trouble))
+            if not trouble and not stored.error:
+                infos.append(stored.info if area is None else area.info)
+        self._areas.show_areas(listed.places, rows)
+        self._areas.patient.show_areas(infos)
+        current = self._session.current
+        if current is not None:
+            self._areas.list.choose((current.store.project, current.store.key))
+
+    def _on_listed(self, listed: Listed) -> None:
+        if listed.image == self._identity():
+            self._listed = listed
+            self.show_rows()
+            if listed.errors:
+                self._message.show_error("\n".join(listed.errors))
+
+    # ---------------------------------------------------------------- what is asked of an area
+
+    def rename(self, row: Row, name: str) -> None:
+        """Give an area another name."""
+        name = name.strip()
+        if not name or name == row.stored.info.name:
+            return
+        known = self._session.find(*row.identity)
+        if known is None:
+            self._changing.start(renaming(row.identity, name))
+        else:
+            known.change(name=name)
+            self.renamed.emit()
+
+    def remove(self, row: Row) -> None:
+        """Remove an area from its project; a button brings it back."""
+        known = self._session.find(*row.identity)
+        snapshot = None
+        if known is not None:
+            snapshot = known.snapshot()
+            known.state.hold()
+        self._message.clear_message()
+        self._changing.start(removing(row.identity, row.stored.info.name, known, snapshot))
+
+    def assign(self, patient: str) -> None:
+        """Say of all areas of the image whose tissue they show."""
+        sound = [row for row in self._areas.list.rows if not (row.trouble or row.stored.error)]
+        closed = []
+        for row in sound:
+            known = self._session.find(*row.identity)
+            if known is None:
+                closed.append(row.identity)
+            else:
+                known.change(patient=patient)
+        if closed:
+            self._assigning.start(assigning(closed, patient))
+
+    def choose_folder(self, folder: str | Path) -> None:
+        """Keep new areas of the chosen image in a folder; those there are listed."""
+        identity = self._identity()
+        if identity is not None:
+            choose_place(identity, Path(folder))
+            self.refresh()
+
+    def _on_changed(self, changed: Changed) -> None:
+        if changed.what == "removed":
+            if changed.area is not None:
+                self._session.close(changed.area, save=False)
+            restore = partial(self._changing.start, restoring(changed.identity, changed.name))
+            self._message.show_notice(f"“{changed.name}” was removed.", "Undo", restore)
+        elif changed.what == "restored":
+            self._message.show_notice(f"“{changed.name}” is back.")
+        self.refresh()
+
+    # ---------------------------------------------------------------- questions
+
+    def _ask_for_name(self, row: Row) -> None:
+        name, accepted = QInputDialog.getText(
+            self._dock, "Rename area", "Name of the area:", text=row.stored.info.name
+        )
+        if accepted:
+            self.rename(row, name)
+
+    def _ask_for_place(self) -> None:
+        folder = QFileDialog.getExistingDirectory(
+            self._dock, "Where to keep the areas of this image"
+        )
+        if folder:
+            self.choose_folder(folder)
+
+
+def _trouble(drawn_on: tuple[int, int], shape: tuple[int, int]) -> str:
+    if tuple(drawn_on) == tuple(shape):
+        return ""
+    return (
+        f"Drawn on an image of {drawn_on[1]:,} x {drawn_on[0]:,} px; this one has "
+        f"{shape[1]:,} x {shape[0]:,} px."
+    )
