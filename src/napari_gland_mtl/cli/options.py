@@ -86,7 +86,7 @@ WeightingOption = Annotated[
 LearningRateOption = Annotated[
     float | None,
     typer.Option(
-        help="At its highest. (default: 0.01 to train, 0.0002 to fine-tune)", show_default=False
+        help="At its highest. (default: 0.002 to train, 0.0002 to fine-tune)", show_default=False
     ),
 ]
 BatchSizeOption = Annotated[
@@ -98,7 +98,7 @@ TrainingSettingsOption = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="Any other setting of the training, e.g. patch_size=192. May be repeated.",
+        help="Any other setting of the training, e.g. patch_size=256. May be repeated.",
         show_default=False,
     ),
 ]

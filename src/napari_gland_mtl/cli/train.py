@@ -88,7 +88,7 @@ def train(
     batch_size: BatchSizeOption = None,
     learning_rate: LearningRateOption = None,
     optimiser: Annotated[
-        str | None, typer.Option(metavar="sgd|adamw", help="(default: sgd)", show_default=False)
+        str | None, typer.Option(metavar="sgd|adamw", help="(default: adamw)", show_default=False)
     ] = None,
     settings: TrainingSettingsOption = None,
     name: Annotated[

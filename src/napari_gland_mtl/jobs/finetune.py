@@ -40,7 +40,7 @@ from .run_folder import (
 )
 from .runs import working_in
 from .stop import StopToken
-from .train import opened_replay, resumed_config, with_start
+from .train import opened_replay, resumed_config, with_fitting_warmup, with_start
 from .train_config import TrainConfig
 from .train_plan import TrainPlan, carry_out, without_classification
 
@@ -227,7 +227,7 @@ def _with_warmup(settings: TrainingConfig) -> TrainingConfig:
     """Without log-variances to go on from the warm-up would last longer than the training."""
     longest = settings.total_steps // WARMUP_PART
     steps = min(settings.log_var_warmup_steps, longest)
-    return settings.model_copy(update={"log_var_warmup_steps": steps})
+    return with_fitting_warmup(settings.model_copy(update={"log_var_warmup_steps": steps}))
 
 
 def _parts(

@@ -7,12 +7,11 @@ side (``data.json``), the machine (``environment.json``), a row per step and per
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from ..checkpoint import ModelCard, find_model, read_card
 from ..datasets import open_dataset
@@ -41,6 +40,9 @@ __all__ = ["MACHINE", "TrainConfig", "resumed_config", "train_model"]
 
 # What may be given on resuming: where the work is done makes it no other training.
 MACHINE = frozenset({"device", "devices"})
+# Settings that runs begun before they existed do not name, at the value that those run with.
+BEFORE: dict[str, Any] = {"dropout": 0.0}
+WARMUP_PART = 5
 
 
 def train_model(
@@ -95,9 +97,8 @@ def train_model(
     config = _settings_of(folder, config) if resume else config or TrainConfig()
     check_devices(config.training)
     check_multi_objective(config.training.weighting)
-    if config.start and not resume:  # a run that was begun has noted down what its start brought
-        training_settings = with_start(config.training, read_card(find_model(config.start)))
-        config = config.model_copy(update={"training": training_settings})
+    if not resume:  # a run that was begun has noted down what its start brought
+        config = config.model_copy(update={"training": _begun_with(config)})
     training, validation = _divided(dataset, config)
     plan = TrainPlan(
         dataset, training, validation, folder, config, resume, replay=opened_replay(config)
@@ -131,9 +132,12 @@ def resumed_config(
         If the settings cannot be read.
     """
     folder = Path(folder)
+    text = read_settings(folder)
     try:
-        stored = TrainConfig.model_validate_json(read_settings(folder))
-    except ValidationError as error:
+        content = json.loads(text)
+        content["training"] = {**BEFORE, **content.get("training", {})}
+        stored = TrainConfig.model_validate(content)
+    except (ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"The settings in {folder} cannot be read by this version: {error}"
         ) from error
@@ -144,12 +148,14 @@ def _settings_of(folder: Path, given: TrainConfig | None) -> TrainConfig:
     stored = resumed_config(folder)
     if given is None:
         return stored
-    if given != stored.on(given.training.device, given.training.devices):
+    asked = given.model_copy(update={"training": with_fitting_warmup(given.training)})
+    elsewhere = stored.on(given.training.device, given.training.devices)
+    if elsewhere not in (given, asked):
         raise InvalidInputError(
             f"The settings differ from those of the training in {folder}. Resume without any "
             "but device and devices, or start a new run folder."
         )
-    return given
+    return elsewhere
 
 
 def _check_images(folder: Path, training: Dataset, validation: Dataset) -> None:
@@ -160,6 +166,22 @@ def _check_images(folder: Path, training: Dataset, validation: Dataset) -> None:
             f"The images differ from those that the training in {folder} began with. Give the "
             "same data set, or start a new run folder."
         )
+
+
+def _begun_with(config: TrainConfig) -> TrainingConfig:
+    brought = config.training
+    if config.start:
+        brought = with_start(brought, read_card(find_model(config.start)))
+    return with_fitting_warmup(brought)
+
+
+def with_fitting_warmup(training: TrainingConfig) -> TrainingConfig:
+    """The learning rate rises for a fifth of the training at most.
+
+    A short one would be over before it had its learning rate.
+    """
+    steps = min(training.schedule_warmup_steps, training.total_steps // WARMUP_PART)
+    return training.model_copy(update={"schedule_warmup_steps": steps})
 
 
 def with_start(training: TrainingConfig, card: ModelCard) -> TrainingConfig:

@@ -29,13 +29,11 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
 def learning_rate(config: TrainingConfig, step: int) -> float:
     """Learning rate of a step, counted from 0."""
     rate = config.learning_rate
-    # A short training would be over before it had its learning rate.
-    warmup = min(config.schedule_warmup_steps, config.total_steps // 5)
-    if step < warmup:
-        return rate * (step + 1) / warmup
+    if step < config.schedule_warmup_steps:
+        return rate * (step + 1) / config.schedule_warmup_steps
     if config.schedule == "cosine":
-        length = max(1, config.total_steps - warmup)
-        share = (step - warmup) / length
+        length = max(1, config.total_steps - config.schedule_warmup_steps)
+        share = (step - config.schedule_warmup_steps) / length
         return rate * (0.5 * (1 + math.cos(math.pi * min(share, 1.0))) * 0.99 + 0.01)
     return rate
 

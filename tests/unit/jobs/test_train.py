@@ -138,6 +138,24 @@ def test_a_run_is_not_resumed_with_other_settings_or_images(dataset, tmp_path):
         list(train_model(dataset, run, resume=True))
 
 
+def test_a_run_from_before_a_setting_existed_goes_on_without_it(dataset, tmp_path):
+    list(train_model(dataset, tmp_path / "run", CONFIG))
+    path = tmp_path / "run" / "config.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert content["training"].pop("dropout") > 0  # what a new training gets
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert resumed_config(tmp_path / "run").training.dropout == 0
+
+
+def test_the_learning_rate_rises_for_a_fifth_of_the_training_at_most(dataset, tmp_path):
+    for asked, got in ((1000, 1), (1, 1), (0, 0)):  # of six steps
+        training = TINY.model_copy(update={"schedule_warmup_steps": asked})
+        config = CONFIG.model_copy(update={"training": training})
+        list(train_model(dataset, tmp_path / f"{asked}", config))
+        assert resumed_config(tmp_path / f"{asked}").training.schedule_warmup_steps == got
+        list(train_model(dataset, tmp_path / f"{asked}", config, resume=True))  # not another one
+
+
 def test_a_run_may_go_on_elsewhere_and_nothing_else_may_change(dataset, tmp_path):
     run = tmp_path / "run"
     list(train_model(dataset, run, CONFIG))
