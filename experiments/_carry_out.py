@@ -55,16 +55,21 @@ def carry_out(given: Given, plan: Plan) -> Missing:
     left_out: dict[str, str] = {}
     try:
         while True:
-            runs = [run for run in _own(given, plan) if run.name not in left_out]
+            planned = plan(given)
+            own = _own(given, planned)
+            runs = [run for run in own if run.name not in left_out]
             left = given.place.missing(runs)
             if not left:
                 break
             print(f"{len(left)} of {len(runs)} runs to do", flush=True)
             left_out |= do_all(given.place, left, _say)
     except GlandMTLError as error:  # after which no other run can be done, either
-        return _missing(given, plan, [str(error), *left_out.values()])
-    missing = _missing(given, plan, list(left_out.values()))
-    others = len(given.place.missing(plan(given))) - len(missing.runs)
+        own = _own(given, plan(given))
+        return _missing(given, own, own, [str(error), *left_out.values()])
+    # Of the plan that was done: asked again it may hold more, that another shard just led to.
+    tried = [run for run in own if run.name in left_out]
+    missing = _missing(given, own, tried, list(left_out.values()))
+    others = len(given.place.missing(planned)) - len(missing.runs)
     if others > 0:
         print(f"{others} runs are left to other shards. This command again goes on from them.")
     return missing
@@ -78,14 +83,13 @@ def list_runs(given: Given, runs: list[Run]) -> None:
     print(f"{len(runs) - len(left)} of {len(runs)} runs done")
 
 
-def _own(given: Given, plan: Plan) -> list[Run]:
+def _own(given: Given, runs: list[Run]) -> list[Run]:
     first, count = given.arguments.shard
-    return plan(given)[first - 1 :: count]
+    return runs[first - 1 :: count]
 
 
-def _missing(given: Given, plan: Plan, why: list[str]) -> Missing:
-    own = _own(given, plan)
-    names = [run.name for run in given.place.missing(own)]
+def _missing(given: Given, own: list[Run], tried: list[Run], why: list[str]) -> Missing:
+    names = [run.name for run in given.place.missing(tried)]
     return Missing(names, list(dict.fromkeys(why)), len(own))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from copy import deepcopy
 from difflib import get_close_matches
 from typing import Any
 
@@ -33,6 +34,7 @@ def changed(setting: dict[str, Any], texts: Sequence[str]) -> dict[str, Any]:
     InvalidInputError
         If there is no such name, or a training takes no such value.
     """
+    setting = deepcopy(setting)  # without texts, too: whoever asks may go on changing it
     for text in texts:
         name, equals, value = text.partition("=")
         if name not in TrainingConfig.model_fields:

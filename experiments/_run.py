@@ -14,6 +14,8 @@ from typing import Any
 
 from _settings import letters
 
+from napari_gland_mtl.training.config import TrainingConfig
+
 CLEAN = "clean"
 # Raised when a run of the same settings would no longer be the same run.
 FORMAT = 1
@@ -57,6 +59,8 @@ class Run:
             "labels": self.labels,
             "measuring": self.measuring,
         }
+        if _warmup_is_cut(self.settings):  # since then another run than under its first name
+            counted["warmup"] = "a fifth"
         text = json.dumps(counted, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -71,6 +75,13 @@ class Run:
     def counts(self, loss: str) -> bool:
         """Whether a loss is among those trained with."""
         return loss in self.settings["losses"]
+
+
+def _warmup_is_cut(settings: dict[str, Any]) -> bool:
+    """Whether the learning rate rises for less than was asked for, as it did not at first."""
+    lengths = {name: settings[name] for name in ("epochs", "patches_per_epoch", "batch_size")}
+    steps = TrainingConfig.model_construct(**lengths).total_steps
+    return bool(settings["schedule_warmup_steps"] > steps // 5)
 
 
 def weighting_slug(settings: dict[str, Any]) -> str:

@@ -27,6 +27,7 @@ from _glas import HELD_OUT_PATIENTS
 import napari_gland_mtl as gm
 from napari_gland_mtl.checkpoint import load_model, save_model
 from napari_gland_mtl.datasets import Dataset, open_dataset
+from napari_gland_mtl.errors import GlandMTLError
 from napari_gland_mtl.jobs.run_folder import part_of_run, source_commit
 from napari_gland_mtl.jobs.train import TrainConfig, train_model
 from napari_gland_mtl.metrics.calibration import fit_temperature
@@ -57,6 +58,7 @@ PATIENTS: dict[str, Any] = {
     "precision": "bfloat16",  # what the bundled weights were trained in, on one CPU core
 }
 SHIP = {**PATIENTS, "epochs": 16, "learning_rate": 1e-3, "schedule_warmup_steps": 100, "seed": 1}
+LINKS = "ebhi"
 STAGES = ("patients", "ship", "bundle")
 MEASURES = (
     "images",
@@ -93,7 +95,7 @@ def stage_config(stage: str, given: argparse.Namespace) -> TrainConfig:
         licence=LICENCE,
         validation=0 if shipping else HELD_OUT_PATIENTS,
         split_by="patient",
-        replay=str(linked(learned, given.ebhi, given.runs / "ebhi")),
+        replay=str(linked(learned, given.ebhi, given.runs / LINKS)),
         replay_mpp=EBHI_MPP,
         replay_share=0.15,
     )
@@ -139,14 +141,15 @@ def bundle(dataset: Dataset, given: argparse.Namespace) -> Path:
     shipped = load_model(given.runs / "ship")
     patients = given.runs / "patients"
     held_out = part_of_run(dataset, patients, "validation")
-    learned, other = halves(open_ebhi(given.ebhi))
+    _, other = halves(open_ebhi(given.ebhi))
+    shown = len(list((given.runs / LINKS / "image").iterdir()))
     card = shipped.card.model_copy(
         update={
             "package_version": gm.__version__,
             "commit": source_commit(),
             "class_temperature": round(temperature(held_out, patients), 2),
             "data": (
-                f"{dataset.description}; {len(learned)} images of EBHI-Seg at about {EBHI_MPP} "
+                f"{dataset.description}; {shown} images of EBHI-Seg at about {EBHI_MPP} "
                 "um/px, glands only, lumen derived from the stain"
             ),
             "measures": {
@@ -172,18 +175,22 @@ def bundle(dataset: Dataset, given: argparse.Namespace) -> Path:
 
 
 def main() -> int:
-    """Run one stage."""
+    """Run one stage; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("glas", type=Path, help="folder of the 85 GlaS training images")
     parser.add_argument("ebhi", type=Path, help="folder of EBHI-Seg")
     parser.add_argument("runs", type=Path, help="folder for the run folders")
     given = parser.parse_args()
-    dataset = open_dataset(given.glas, split="train")
-    if given.stage == "bundle":
-        print(bundle(dataset, given))
-    else:
-        train(given.stage, dataset, given)
+    try:
+        dataset = open_dataset(given.glas, split="train")
+        if given.stage == "bundle":
+            print(bundle(dataset, given))
+        else:
+            train(given.stage, dataset, given)
+    except GlandMTLError as error:
+        print(error, file=sys.stderr)
+        return 2
     return 0
 
 

@@ -22,6 +22,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,11 @@ from napari_gland_mtl.training.progress import EpochFinished
 from napari_gland_mtl.training.state import STATE_FILE
 from napari_gland_mtl.training.trainer import BEST_FILE
 
+BEFORE_FILE, ASKED_FILE = "before.json", "asked.json"
+RESULTS = "[0-9]*-*.json"
 MEASURES = ("object_dice", "object_f1", "pixel_accuracy", "classification_accuracy")
+
+Measuring = Callable[[], dict[str, Any]]
 
 
 def annotated(pool: Dataset, count: int, seed: int) -> Dataset:
@@ -85,7 +90,7 @@ def fine_tuned(training: Dataset, folder: Path, start: Path, settings: dict[str,
     return time.perf_counter() - began
 
 
-def kept(path: Path, make: Any) -> dict[str, Any]:
+def kept(path: Path, make: Measuring) -> dict[str, Any]:
     """What a JSON file says; made if it is not there yet."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,15 +131,40 @@ def changes(texts: list[str]) -> dict[str, Any]:
     return found
 
 
-def refuse_others(out: Path, start: Path, settings: dict[str, Any]) -> None:
-    """Keep results of other start models and settings out of the table."""
+def asked_for(start: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """What all results of a table have in common, as JSON gives it back."""
     digest = hashlib.sha256(start.read_bytes()).hexdigest()
-    asked = json.loads(json.dumps({"start": digest, "settings": settings}))
-    if kept(out / "asked.json", lambda: asked) != asked:
+    asked: dict[str, Any] = json.loads(json.dumps({"start": digest, "settings": settings}))
+    return asked
+
+
+def refuse_others(out: Path, asked: dict[str, Any]) -> None:
+    """Keep results of other start models and settings out of the table."""
+    if not (out / BEFORE_FILE).is_file() and not any(out.glob(RESULTS)):
+        return
+    path = out / ASKED_FILE
+    if not path.is_file():
         raise InvalidInputError(
-            f"Results in {out} are of another start model or other settings (asked.json says "
+            f"Results in {out} do not say of which start model and settings they are (there is "
+            f"no {ASKED_FILE}). Name another folder."
+        )
+    if json.loads(path.read_text(encoding="utf-8")) != asked:
+        raise InvalidInputError(
+            f"Results in {out} are of another start model or other settings ({ASKED_FILE} says "
             "which). Name another folder."
         )
+
+
+def measured_before(out: Path, asked: dict[str, Any], make: Measuring) -> dict[str, Any]:
+    """What the start model comes to: the first result, which says what all others are of."""
+
+    def first() -> dict[str, Any]:
+        found = make()
+        # Only now: a mistyped command that was stopped leaves the folder to the right one.
+        replace_file(out / ASKED_FILE, json.dumps(asked, indent=1).encode())
+        return found
+
+    return kept(out / BEFORE_FILE, first)
 
 
 def parsed() -> argparse.Namespace:
@@ -162,11 +192,12 @@ def compare(given: argparse.Namespace) -> None:
     pool, test = halves(open_ebhi(given.ebhi))
     domains = {"new": test, "old": held_out}
     start = load_model(given.start).path
-    refuse_others(given.out, start, {**settings, "replay": given.replay})
+    asked = asked_for(start, {**settings, "replay": given.replay})
+    refuse_others(given.out, asked)
     if given.replay:
         settings["replay"] = str(replay_folder(given.glas, known, given.out / "replay"))
     print(f"{len(pool)} images to annotate, {len(test)} of other cases to measure on", flush=True)
-    before = kept(given.out / "before.json", lambda: measured(start, domains))
+    before = measured_before(given.out, asked, lambda: measured(start, domains))
 
     rows = [row("start model", before, before)]
     for count in given.images:

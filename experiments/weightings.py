@@ -6,7 +6,11 @@ Equal and fixed weights, the best of a random search, the convex pair of two los
 trained), one optimiser per loss, weights learned from uncertainty (per loss, per image, per pixel),
 and multi-objective descent (the extra "multi-objective"). The search takes K candidates, judges
 them on patients split off the training images, and trains with the best one again; its cost is
-counted. OUT, shared with the other experiments, receives weightings.md, .csv and .svg.
+counted. Every prediction of one region everywhere is a minimum of the geometry loss and so a
+Pareto-stationary point, in which multi-objective descent stays: the rows of L_c + L_s + L_t show
+how it does without that loss.
+
+OUT, shared with the other experiments, receives weightings.md, .csv and .svg.
 """
 
 from __future__ import annotations
@@ -51,6 +55,8 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "mgda": ("MGDA", weighted(ALL, "mgda")),
     "pcgrad": ("PCGrad", weighted(ALL, "pcgrad")),
     "upgrad": ("UPGrad", weighted(ALL, "upgrad")),
+    "cst-equal": ("L_c + L_s + L_t, equal", equal("cst")),
+    "cst-upgrad": ("L_c + L_s + L_t, UPGrad", weighted("cst", "upgrad")),
     "cs-equal": ("L_c + L_s, equal", equal("cs")),
     "cs-convex": ("L_c + L_s, convex, half each", convex("convex")),
     "cs-convex-trained": ("L_c + L_s, convex, trained", convex("convex_trained")),

@@ -9,6 +9,7 @@ import json
 import runpy
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
 
+import _carry_out
 import _runs
 import _step_cost
 
@@ -179,6 +181,27 @@ def test_without_the_extra_its_rows_are_left_out(command, trainings, monkeypatch
     assert "pip install 'napari-gland-mtl[multi-objective]'" in said
     assert "Seeds done of each row that lacks some: MGDA 0 of 1; UPGrad 0 of 1." in said
     assert rows(command.out / "weightings.csv")["equal"]["seeds"] == "1"
+
+
+def test_runs_that_another_shard_just_led_to_are_not_missed(capsys):
+    class Run:
+        def __init__(self, name):
+            self.name = name
+
+    done, plans = {"first"}, []
+
+    class Place:
+        def missing(self, runs):
+            return [run for run in runs if run.name not in done]
+
+    def plan(_given):  # from the second time on the other shard's search is over
+        plans.append([Run("first"), *([Run("found")] if plans else [])])
+        return plans[-1]
+
+    given = SimpleNamespace(place=Place(), arguments=SimpleNamespace(shard=(1, 1)))
+    missing = _carry_out.carry_out(given, plan)
+    assert missing.in_words() == ""
+    assert missing.of == 1
 
 
 def test_without_matplotlib_there_are_tables(command, monkeypatch):

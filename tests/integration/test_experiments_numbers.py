@@ -55,6 +55,14 @@ def test_names_do_not_hang_on_how_settings_are_written_down():
     assert again.name == a_run().name
 
 
+def test_a_warm_up_that_is_cut_short_makes_another_run():
+    # 100 steps an epoch and a warm-up of 50: cut to a fifth of two epochs, left alone in three.
+    assert a_run(epochs=2).key != "b4d06d0ddf", "the name of runs with the whole warm-up"
+    assert a_run(epochs=3).key == "be2c0a2d8c"
+    # As nothing is cut there, either.
+    assert a_run(epochs=2, schedule_warmup_steps=40).key == "3164e6775e"
+
+
 def test_runs_of_the_first_experiments_keep_their_names():
     # Who changes this does all runs again that anybody has done.
     assert a_run().key == "4087970f64"
@@ -198,6 +206,14 @@ def test_changed_settings_are_those_that_a_training_takes():
     assert REDUCED["augmentation"]["stain"] == 0.2
 
 
+def test_who_changes_nothing_has_a_setting_of_its_own():
+    setting = _changes.changed(REDUCED, [])
+    assert setting == REDUCED
+    setting["precision"] = "bfloat16"
+    setting["augmentation"]["stain"] = 9
+    assert (REDUCED["precision"], REDUCED["augmentation"]["stain"]) == ("float32", 0.2)
+
+
 def test_times_outlive_a_kill_in_the_middle_of_a_line(tmp_path):
     _times.note_time(tmp_path, 1, 10.0, [0.1, 0.3, 0.2], "a")
     path = tmp_path / _times.TIMES_FILE
@@ -232,11 +248,26 @@ def test_results_of_another_start_model_are_not_mixed_in(tmp_path):
     start.write_bytes(b"one")
     other.write_bytes(b"two")
     out = tmp_path / "out"
-    new_scanner.refuse_others(out, start, {"keep": 0.5})
-    new_scanner.refuse_others(out, start, {"keep": 0.5})
+    asked = new_scanner.asked_for(start, {"keep": 0.5})
+
+    def stopped():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        new_scanner.measured_before(out, new_scanner.asked_for(other, {}), stopped)
+    for _ in range(2):  # what was stopped before its first result does not block the folder
+        new_scanner.refuse_others(out, asked)
+        assert new_scanner.measured_before(out, asked, lambda: {"old": {}}) == {"old": {}}
     for model, settings in ((other, {"keep": 0.5}), (start, {"keep": 0.6})):
         with pytest.raises(InvalidInputError, match="another start model"):
-            new_scanner.refuse_others(out, model, settings)
+            new_scanner.refuse_others(out, new_scanner.asked_for(model, settings))
+
+
+@pytest.mark.parametrize("name", ["before.json", "10-0.json"])
+def test_results_that_do_not_say_what_they_are_of_are_refused(tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(InvalidInputError, match="do not say"):
+        new_scanner.refuse_others(tmp_path, {"start": "one", "settings": {}})
 
 
 def test_settings_of_a_fine_tuning_are_checked_at_once():

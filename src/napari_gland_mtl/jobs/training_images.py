@@ -136,8 +136,7 @@ class TrainingImages:
         for place in [str(self.place)] if self.place else places:
             projects = find_projects(Path(place)) if place and Path(place).is_dir() else []
             for path in projects:
-                keys = [stored.key for stored in AnnotationProject(path).stored()]
-                yield from (f"{path}{AREA_MARK}{key}" for key in keys)
+                yield from (f"{path}{AREA_MARK}{key}" for key in _keys(path))
             if place and not projects:
                 yield place
 
@@ -164,6 +163,14 @@ class TrainingImages:
         except (OSError, ValidationError):
             return None
         return config if config.training_data else None
+
+
+def _keys(project: Path) -> list[str]:
+    """The areas of a project; none if it cannot be read, as when a newer version made it."""
+    try:
+        return [stored.key for stored in AnnotationProject(project).stored()]
+    except (GlandMTLError, OSError):
+        return []
 
 
 def _in_a_window(error: Exception) -> str:

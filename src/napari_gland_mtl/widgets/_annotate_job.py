@@ -6,7 +6,8 @@ area is on disk before it is shown, so that nothing of it can be lost.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ from ._segment_job import spare_the_window
 if TYPE_CHECKING:
     from ..annotations.area import Area, Way
     from ..segmentation import Segmentation
+
+WAIT_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ class NewArea:
         Um per pixel of the area.
     predict : bool
         Whether to begin with the model's prediction.
-    patient : str
-        Whose tissue it is; if empty, as in the areas of the project so far.
+    patient : str or None
+        Whose tissue it is; empty for unknown, None for as in the areas of the project so far.
     """
 
     image: ImageSource
@@ -64,7 +67,7 @@ class NewArea:
     model_name: str
     model_mpp: float
     predict: bool
-    patient: str = ""
+    patient: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,9 @@ def new_area_job(request: NewArea) -> Job:
         from ..annotations.project import AnnotationProject
 
         project = AnnotationProject(request.project)
-        patient = request.patient or last_patient(area.info for area in project.stored())
+        patient = request.patient
+        if patient is None:
+            patient = last_patient(area.info for area in project.stored())
         area = _read(request, project.next_name(), patient)
         if request.predict:
             found = yield from _predict(request, area, stop)
@@ -112,12 +117,19 @@ def new_area_job(request: NewArea) -> Job:
     return job
 
 
-def open_area_job(project: Path, key: str) -> Job:
-    """A job that reads a stored area; its last event is `AreaReady`."""
+def open_area_job(project: Path, key: str, being_written: Callable[[], bool]) -> Job:
+    """A job that reads a stored area as soon as it is not `being_written`.
+
+    Its last event is `AreaReady`, unless it was stopped.
+    """
 
     def job(stop: StopToken) -> Iterator[Event]:
         yield Stage("Opening the area")
         spare_the_window()
+        while being_written():
+            if stop.stopped:
+                return
+            time.sleep(WAIT_S)
         yield _loaded(project, key)
 
     return job

@@ -14,6 +14,7 @@ from ..jobs.events import Event, JobFailed, Notice, Stage, Started, TileDone
 from ..jobs.runner import JobState, JobStatus
 from . import _annotation_layers, _layers
 from ._annotate_areas import AreasPanel
+from ._annotate_assigning import PatientAssigner
 from ._annotate_inputs import AnnotateInputs, identity_of
 from ._annotate_job import AreaReady, new_area_job, open_area_job
 from ._annotate_list import Row
@@ -45,6 +46,8 @@ class AreaMaker(QObject):
     areas : AreasPanel
         Says whose tissue a new one shows; rests while one is made.
     session : OpenAnnotations
+    assigner : PatientAssigner
+        Writes nothing meanwhile.
     tools : AreaTools
         Made ready when an area is there.
     message : MessageBox
@@ -67,12 +70,14 @@ class AreaMaker(QObject):
         inputs: AnnotateInputs,
         areas: AreasPanel,
         session: OpenAnnotations,
+        assigner: PatientAssigner,
         tools: AreaTools,
         message: MessageBox,
     ) -> None:
         super().__init__(dock)
         self._viewer, self._dock, self._inputs, self._areas = viewer, dock, inputs, areas
-        self._session, self._tools, self._message = session, tools, message
+        self._session, self._assigner = session, assigner
+        self._tools, self._message = tools, message
         self._image: Any = None
         self._gland: UncertainGland | None = None
         self.bridge = JobBridge(self)
@@ -140,18 +145,33 @@ class AreaMaker(QObject):
         """Show an area of the list over its image; what is open already is only gone to."""
         self.open_on(self._inputs.image_chooser.layer, row)
 
-    def open_on(self, image: Any, row: Row) -> None:
-        """Show an area over an image; over none if its slide is not in the viewer."""
+    def open_on(self, image: Any, row: Row) -> bool:
+        """Show an area over an image; over none if its slide is not in the viewer.
+
+        Returns
+        -------
+        bool
+            False if another area is being made or opened, and nothing was done.
+        """
         known = self._session.find(*row.identity)
         if known is not None:
             self._session.make_current(known)
             self._go_to(known)
-        elif not self.bridge.running:
-            self._message.clear_message()
-            self._start(open_area_job(*row.identity), image)
+            return True
+        if self.bridge.running:
+            return False
+        self._message.clear_message()
+        self._start(open_area_job(*row.identity, self._being_written(row)), image)
+        return True
+
+    def _being_written(self, row: Row) -> Callable[[], bool]:
+        """What says in a thread whether the area on disk is about to change from here."""
+        session, assigner = self._session, self._assigner
+        return lambda: assigner.writing or session.is_closing(*row.identity)
 
     def _start(self, job: Job, image: Any) -> None:
         self._image, self._gland = image, None
+        self._assigner.hold()
         self._inputs.run_panel.show_busy("Starting")
         self._enable(False)
         self.bridge.start(job, "gland-mtl annotate")
@@ -190,6 +210,7 @@ class AreaMaker(QObject):
 
     def _on_ended(self, status: JobStatus) -> None:
         self._image = None
+        self._assigner.release()
         self._enable(True)
         stopped = status.state is JobState.STOPPED
         self._inputs.run_panel.show_idle("Stopped; no area was made." if stopped else "")

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 UNKNOWN = "unknown"
 SEVERAL = "several: "
+ELSEWHERE = (
+    "The area you work on is not of the chosen image. Open and choose its slide to say whose "
+    "tissue it is."
+)
 HELP = (
     "Whose tissue this is, as a code rather than a name. Slides of one patient stay together when "
     "areas are kept apart to measure a model on; left empty, each slide counts as a patient. It is "
@@ -37,6 +41,7 @@ class PatientField(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._known = False
         self.edit = QLineEdit()
         self.edit.setObjectName("patient_edit")
         self.edit.setAccessibleName("Patient")
@@ -50,16 +55,30 @@ class PatientField(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(label)
         layout.addWidget(self.edit, 1)
+        self.forget()
 
     @property
-    def value(self) -> str:
-        """What stands there; empty if nothing does."""
+    def value(self) -> str | None:
+        """What stands there, empty if the patient is unknown; None if the areas of the image do
+        not say one thing, or are not listed yet.
+        """
+        return self._text if self._known or self.edit.isModified() else None
+
+    @property
+    def _text(self) -> str:
         return str(self.edit.text()).strip()
 
     def forget(self) -> None:
-        """Another image was chosen."""
+        """Another image was chosen: nothing can be entered until its areas are listed."""
         self.edit.setText("")  # clear() would count as typing
         self.edit.setPlaceholderText(UNKNOWN)
+        self._known = False
+        self.setEnabled(False)
+
+    def allow(self, allowed: bool) -> None:
+        """Let a patient be entered, unless the area that is worked on is of another image."""
+        self.setEnabled(allowed)
+        self.edit.setToolTip(HELP if allowed else ELSEWHERE)
 
     def show_areas(self, areas: Iterable[AreaInfo]) -> None:
         """Show what the areas of the image say; what is being typed, or meant for the first
@@ -68,7 +87,7 @@ class PatientField(QWidget):
         names = list(dict.fromkeys(area.patient for area in areas))
         if not names or self.edit.isModified():
             return
-        alone = len(names) == 1
+        alone = self._known = len(names) == 1
         text = names[0] if alone else ""
         if text != self.edit.text():
             self.edit.setText(text)
@@ -78,7 +97,8 @@ class PatientField(QWidget):
     def _on_finished(self) -> None:
         if self.edit.isModified():
             self.edit.setModified(False)
-            self.entered.emit(self.value)
+            self._known = True
+            self.entered.emit(self._text)
 
 
 def last_patient(areas: Iterable[AreaInfo]) -> str:

@@ -5,29 +5,25 @@ Each is asked of the disk in a thread; what is open changes in the session, whic
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog, QInputDialog, QWidget
 
 from ._annotate_areas import AreasPanel
-from ._annotate_files import (
-    Changed,
-    Listed,
-    assigning,
-    listing,
-    removing,
-    renaming,
-    restoring,
-)
+from ._annotate_assigning import PatientAssigner
+from ._annotate_files import Changed, Identity, Listed, listing, removing, renaming, restoring
 from ._annotate_list import Row
 from ._annotation_places import ImageIdentity, choose_place
 from ._annotation_session import OpenAnnotations
 from ._annotation_task import Task
 from ._message_box import MessageBox
+
+if TYPE_CHECKING:
+    from ..annotations.area import AreaInfo
 
 
 class AreaShelf(QObject):
@@ -40,6 +36,8 @@ class AreaShelf(QObject):
     identity : callable
         What recognises the chosen image, None if there is none.
     session : OpenAnnotations
+    assigner : PatientAssigner
+        Takes the patient that is entered.
     areas : AreasPanel
         Shows the list.
     message : MessageBox
@@ -60,39 +58,37 @@ class AreaShelf(QObject):
         dock: QWidget,
         identity: Callable[[], ImageIdentity | None],
         session: OpenAnnotations,
+        assigner: PatientAssigner,
         areas: AreasPanel,
         message: MessageBox,
     ) -> None:
         super().__init__(dock)
         self._dock, self._identity, self._session = dock, identity, session
-        self._areas, self._message = areas, message
+        self._assigner, self._areas, self._message = assigner, areas, message
         self._listed: Listed | None = None
         self._listing = Task("areas", self)
         self._changing = Task("change", self)
-        self._assigning = Task("patient", self)
         self._listing.done.connect(self._on_listed)
-        for task in (self._changing, self._assigning):
-            task.done.connect(self._on_changed)
-        for task in self._tasks:
-            task.failed.connect(self.failed)
+        self._changing.failed.connect(self._release)
+        for source in (self._changing, assigner):
+            source.done.connect(self._on_changed)
+        for source in (self._listing, self._changing, assigner):
+            source.failed.connect(self.failed)
+        assigner.failed.connect(self.refresh)
         areas.list.rename_clicked.connect(self._ask_for_name)
         areas.list.remove_clicked.connect(self.remove)
         areas.place_clicked.connect(self._ask_for_place)
         areas.patient.entered.connect(self.assign)
 
     @property
-    def _tasks(self) -> tuple[Task, ...]:
-        return self._listing, self._changing, self._assigning
-
-    @property
     def running(self) -> bool:
         """Whether something is done in a thread, or its end has not been shown yet."""
-        return any(task.running for task in self._tasks)
+        return self._listing.running or self._changing.running or self._assigner.running
 
     @property
     def bridges(self) -> list[Any]:
         """What runs threads."""
-        return [task.bridge for task in self._tasks]
+        return [part.bridge for part in (self._listing, self._changing, self._assigner)]
 
     # ---------------------------------------------------------------- the list
 
@@ -121,15 +117,22 @@ class AreaShelf(QObject):
         rows, infos = [], []
         for project, stored in listed.areas:
             trouble = _trouble(stored.info.slide_shape, listed.image.shape)
-            area = self._session.find(project, stored.key)
-            rows.append(Row(project, stored, area is not None, trouble))
+            area = self._session.in_memory(project, stored.key)
+            rows.append(Row(project, stored, area in self._session.areas, trouble))
             if not trouble and not stored.error:
                 infos.append(stored.info if area is None else area.info)
         self._areas.show_areas(listed.places, rows)
-        self._areas.patient.show_areas(infos)
+        self._show_patient(infos)
         current = self._session.current
         if current is not None:
             self._areas.list.choose((current.store.project, current.store.key))
+
+    def _show_patient(self, infos: Sequence[AreaInfo]) -> None:
+        current, field = self._session.current, self._areas.patient
+        slideless = None if current is None or current.image is not None else current.info
+        field.allow(slideless is None or any(info is slideless for info in infos))
+        if not self._assigner.running:  # else what was listed is not what was entered
+            field.show_areas(infos)
 
     def _on_listed(self, listed: Listed) -> None:
         if listed.image == self._identity():
@@ -165,15 +168,25 @@ class AreaShelf(QObject):
     def assign(self, patient: str) -> None:
         """Say of all areas of the image whose tissue they show."""
         sound = [row for row in self._areas.list.rows if not (row.trouble or row.stored.error)]
-        closed = []
-        for row in sound:
-            known = self._session.find(*row.identity)
-            if known is None:
-                closed.append(row.identity)
-            else:
-                known.change(patient=patient)
-        if closed:
-            self._assigning.start(assigning(closed, patient))
+        areas = [row.identity for row in sound] + self._not_listed_yet()
+        self._assigner.assign(dict.fromkeys(areas), patient)
+
+    def _not_listed_yet(self) -> list[Identity]:
+        """Areas of the image that were made or copied since; those that are listed among them."""
+        if self._listed is None:
+            return []
+        places, shape = self._listed.places, tuple(self._listed.image.shape)
+        return [
+            (area.store.project, area.store.key)
+            for area in self._session.areas
+            if area.store.project in (places.default, *places.existing)
+            and tuple(area.info.slide_shape) == shape
+        ]
+
+    def _release(self, error: BaseException) -> None:
+        """An area was not removed: it is saved again."""
+        for area in self._session.areas:
+            area.state.release()
 
     def choose_folder(self, folder: str | Path) -> None:
         """Keep new areas of the chosen image in a folder; those there are listed."""

@@ -134,6 +134,38 @@ class OpenAnnotations(QObject):
                 return area
         return None
 
+    def change(self, project: Path, key: str, **update: Any) -> bool:
+        """Change settings of the area of that key, if it is not on disk alone.
+
+        Returns
+        -------
+        bool
+            False if it is neither open nor closed with something still to be saved.
+        """
+        area = self.in_memory(project, key)
+        if area is None:
+            return False
+        area.change(**update)
+        if area in self._closing:  # nobody draws on it whose pause were to be waited for
+            area.state.edited(time.monotonic() - 60, sure=True)
+        return True
+
+    def in_memory(self, project: Path, key: str) -> OpenArea | None:
+        """The area of that key, if it is open, or closed with something still to be saved."""
+        closing = (a for a in self._closing if a.store.key == key and a.store.project == project)
+        return self.find(project, key) or next(closing, None)
+
+    def is_closing(self, project: Path, key: str) -> bool:
+        """Whether that area is closed and will be saved in a moment; False once that failed.
+
+        May be asked from any thread.
+        """
+        identity = project, key
+        return any(
+            (area.store.project, area.store.key) == identity and not area.state.error
+            for area in tuple(self._closing)
+        )
+
     def make_current(self, area: OpenArea) -> None:
         """Let the user work on an area."""
         self._current = area
@@ -143,6 +175,8 @@ class OpenAnnotations(QObject):
 
     def close(self, area: OpenArea, save: bool = True) -> None:
         """Take an area out of the viewer; what is not saved is saved in a thread."""
+        if not save and area in self._closing:
+            self._closing.remove(area)
         if area not in self.areas:
             return
         self.areas.remove(area)
@@ -234,7 +268,7 @@ class OpenAnnotations(QObject):
         for area, outcome in outcomes:
             if isinstance(outcome, Written):
                 area.on_written(outcome, now)
-                if area in self._closing:
+                if area in self._closing and not area.state.unsaved:  # it may have gone on changing
                     self._closing.remove(area)
                 self.saved.emit(area, outcome)
             else:

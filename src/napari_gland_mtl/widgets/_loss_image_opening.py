@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 OPENING = "Opening “{}”…"
 CHOOSE = "Choose folder…"
+BUSY = "“Annotate glands” is busy with another area. Open this image again when that is done."
 ALONE = "Its slide, “{}”, is not open: what lies under it are the pixels kept with the area."
 
 
@@ -155,7 +156,9 @@ class ImageOpener(QObject):
         self._guard = self._guard or DrawingGuard(self._viewer, main_window(self._widget))
         slide = show_area_image(self._viewer, found.area)
         dock = open_dock(self._viewer, self._widget, "Annotate glands")
-        dock.open_area_on(slide, Row(found.project, found.stored))
+        if not dock.open_area_on(slide, Row(found.project, found.stored)):
+            self._message.show_notice(BUSY)
+            return
         under = "" if slide is not None else f" {ALONE.format(found.area.info.slide)}"
         self._message.show_notice(f"“{found.area.info.name}” is open in “Annotate glands”.{under}")
 

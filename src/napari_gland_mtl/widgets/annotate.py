@@ -22,6 +22,7 @@ from qtpy.QtWidgets import QFileDialog, QMainWindow, QVBoxLayout, QWidget
 from ..errors import GlandMTLError
 from ._annotate_area_panel import AreaPanel
 from ._annotate_areas import AreasPanel
+from ._annotate_assigning import PatientAssigner
 from ._annotate_inputs import AnnotateInputs
 from ._annotate_list import Row
 from ._annotate_making import AreaMaker
@@ -59,13 +60,17 @@ class AnnotateWidget(QWidget):
         self.areas = AreasPanel()
         self.panel = AreaPanel(napari_viewer)
         self._arrange()
-        self.shelf = AreaShelf(self, self.inputs.identity, self.session, self.areas, self.message)
+        assigner = PatientAssigner(self, self.session)
+        self.shelf = AreaShelf(
+            self, self.inputs.identity, self.session, assigner, self.areas, self.message
+        )
         self.maker = AreaMaker(
             napari_viewer,
             self,
             self.inputs,
             self.areas,
             self.session,
+            assigner,
             self.panel.tools,
             self.message,
         )
@@ -171,7 +176,7 @@ class AnnotateWidget(QWidget):
         """Show an area of the list and go to it; what is open already is only gone to."""
         self.maker.open(row)
 
-    def open_area_on(self, image: Any, row: Row) -> None:
+    def open_area_on(self, image: Any, row: Row) -> bool:
         """Show an area that need not be of the chosen image.
 
         Parameters
@@ -179,10 +184,15 @@ class AnnotateWidget(QWidget):
         image : napari.layers.Image or None
             Its slide's layer; None if that is not in the viewer.
         row : Row
+
+        Returns
+        -------
+        bool
+            False if the dock is busy with another area, and nothing was done.
         """
-        if image is not None:
+        if image is not None and not self.maker.bridge.running:
             self.inputs.image_chooser.choose(image)
-        self.maker.open_on(image, row)
+        return self.maker.open_on(image, row)
 
     def close_area(self, row: Row) -> None:
         """Save an area of the list and take its layers away."""
@@ -228,8 +238,6 @@ class AnnotateWidget(QWidget):
     def _on_failed(self, error: BaseException) -> None:
         if not isinstance(error, (GlandMTLError, ValidationError)):
             logger.error("Annotating failed", exc_info=error)
-        for area in self.session.areas:
-            area.state.release()
         self._show_error(error_text(error))
 
     def _show_error(self, text: str) -> None:
@@ -252,8 +260,8 @@ class AnnotateWidget(QWidget):
         if written.copied_from:
             self.message.show_notice(_copied_words(written))
             self._on_areas_changed()
-        if written.changed:
-            self.shelf.refresh()
+        if written.changed or area not in self.session.areas:
+            self.shelf.refresh()  # of a closed one, what is on disk counts from now on
 
     def _on_save_failed(self, area: OpenArea) -> None:
         self.panel.show_saved()

@@ -102,6 +102,13 @@ def test_an_image_among_places_of_which_one_is_gone_is_still_found(tmp_path, ima
     run.mkdir()
     config = FinetuneConfig(training_data=tuple(str(path) for path in projects))
     (run / "finetune.json").write_text(config.model_dump_json())
+    # One that a newer version made keeps none of the others shut.
+    attributes = projects[0] / "zarr.json"
+    before = attributes.read_text()
+    assert before.count('"format_version": 1') == 1
+    attributes.write_text(before.replace('"format_version": 1', '"format_version": 99'))
+    assert TrainingImages(run).record("f2/area 1").area[0] == projects[2]
+    attributes.write_text(before)
     shutil.rmtree(projects[1])
     assert TrainingImages(run).record("f2/area 1").area[0] == projects[2]
     with pytest.raises(DatasetError, match="cannot be opened"):
