@@ -5,6 +5,8 @@ Stages, each a command that may be killed and given again:
     python experiments/default_model.py patients GLAS EBHI RUNS    without six patients
     python experiments/default_model.py ship GLAS EBHI RUNS        all 85, going on from there
     python experiments/default_model.py bundle GLAS EBHI RUNS      measure, write the card, install
+    python experiments/default_model.py learned GLAS EBHI RUNS     as patients, to compare: weights
+                                                                   learned instead of hand-tuned
 
 GLAS is a folder with the 85 training images of GlaS, EBHI one of EBHI-Seg, from which every
 seventh patch comes: other stains and scanners, without classes. RUNS receives a run folder per
@@ -58,8 +60,10 @@ PATIENTS: dict[str, Any] = {
     "precision": "bfloat16",  # what the bundled weights were trained in, on one CPU core
 }
 SHIP = {**PATIENTS, "epochs": 16, "learning_rate": 1e-3, "schedule_warmup_steps": 100, "seed": 1}
+LEARNED = {**PATIENTS, "weighting": "uncertainty"}
+SETTINGS = {"patients": PATIENTS, "ship": SHIP, "learned": LEARNED}
 LINKS = "ebhi"
-STAGES = ("patients", "ship", "bundle")
+STAGES = (*SETTINGS, "bundle")
 MEASURES = (
     "images",
     "classification_accuracy",
@@ -88,7 +92,7 @@ def stage_config(stage: str, given: argparse.Namespace) -> TrainConfig:
     learned, _ = halves(open_ebhi(given.ebhi))
     shipping = stage == "ship"
     return TrainConfig(
-        training=TrainingConfig.model_validate(SHIP if shipping else PATIENTS),
+        training=TrainingConfig.model_validate(SETTINGS[stage]),
         start=str(given.runs / "patients") if shipping else None,
         name="glas" if shipping else None,
         description=DESCRIPTION,
