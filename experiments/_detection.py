@@ -76,3 +76,14 @@ def found_out(path: Path, losses: Sequence[str], noisy: Collection[str]) -> dict
         if area is not None:
             areas[name] = area
     return areas
+
+
+def spread(path: Path, losses: Sequence[str]) -> dict[str, float]:
+    """Standard deviation over the images of each ``log_var_<loss>``, of what is in the file.
+
+    Where it is hundredths, all images weigh about the same and their order says little.
+    """
+    rows = last_rows(path).values()
+    columns = [f"{LOG_VAR}{loss}" for loss in losses]
+    known = {name: [row[name] for row in rows if name in row] for name in columns}
+    return {name: float(np.std(values)) for name, values in known.items() if values}

@@ -32,21 +32,21 @@ def measured(model_path: Path, images: Dataset, run: Run, device: str) -> dict[s
     dict
         ``class_accuracy``, ``pixel_accuracy`` (pooled); ``object_f1`` and the other object measures
         as the mean over the images, and pooled under ``..._pooled``; ``violations`` (topology
-        violations before repair), ``glands`` (found), ``violations_per_gland``.
+        violations before repair), ``glands`` (found), ``glands_annotated``, and
+        ``violations_per_gland``: of those annotated, or a network would look the better the more
+        glands it makes up.
     """
     model = load_model(model_path)
     scores, classes = Scores(images.classes), _Classes(images.classes)
     settings = {**run.measuring, "decoding": DecodingConfig(**run.measuring["decoding"])}
-    glands = 0
     for sample in images:
         slide = slide_from_array(sample.image, mpp=sample.mpp, name=sample.name)
         found = gm.segment(slide, model, device=device, **settings)
         classes.add(sample.class_index, found.class_probabilities)
         if _has_regions(run):  # the distances between shapeless regions take long
             scores.add(sample, prediction_of(found))
-            glands += int(found.glands.max(initial=0))
     accuracy = classes.accuracy if run.counts("classification") else None
-    return {"class_accuracy": accuracy, **_of_regions(scores.summary(), glands, run)}
+    return {"class_accuracy": accuracy, **_of_regions(scores.summary(), run)}
 
 
 @dataclass
@@ -71,11 +71,16 @@ def _has_regions(run: Run) -> bool:
     return any(name != "classification" for name in run.settings["losses"])
 
 
-def _of_regions(summary: dict[str, Any], glands: int, run: Run) -> dict[str, float | None]:
+def _of_regions(summary: dict[str, Any], run: Run) -> dict[str, float | None]:
     violations = summary["topology_violations_raw"]
     regions: dict[str, float | None] = {"pixel_accuracy": summary["pixel_accuracy"]}
     for name in OBJECTS:
         regions |= {name: summary[name]["mean"], f"{name}_pooled": summary[name]["pooled"]}
-    regions |= {"violations": violations, "glands": glands}
-    regions["violations_per_gland"] = violations / glands if glands else None
+    annotated, found = (_total(summary, f"glands_{which}") for which in ("annotated", "found"))
+    regions |= {"violations": violations, "glands": found, "glands_annotated": annotated}
+    regions["violations_per_gland"] = violations / annotated if annotated else None
     return regions if _has_regions(run) else dict.fromkeys(regions)
+
+
+def _total(summary: dict[str, Any], name: str) -> int:
+    return sum(image[name] for image in summary["per_image"])

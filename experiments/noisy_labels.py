@@ -16,12 +16,13 @@ from statistics import mean
 from typing import Any
 
 from _command_line import Given, main
-from _detection import LOG_VAR, found_out
+from _detection import LOG_VAR, found_out, spread
 from _figures import draw_rows
 from _noise import KINDS
 from _publish import by_seed, publish, table_of, title_of
 from _run import CLEAN, Run
-from _tables import MEASURES, Row, as_markdown, cell
+from _settings import LETTERS
+from _tables import MEASURES, NOTHING, Row, as_markdown, cell
 from table1 import equal, learned
 from weightings import ALL, weighted
 
@@ -75,15 +76,29 @@ def areas_of(given: Given, row: Row) -> dict[str, list[float]]:
     return found
 
 
+def spreads_of(given: Given, row: Row) -> dict[str, list[float]]:
+    """How far apart the images' log sigma^2 are: number -> its SD over the images, per seed."""
+    found: dict[str, list[float]] = {}
+    for run in row.runs:
+        if given.place.result(run) is None:
+            continue
+        path = given.place.folder(run) / IMAGES_FILE
+        for name, value in spread(path, run.settings["losses"]).items():
+            found.setdefault(name, []).append(value)
+    return found
+
+
 def draw(given: Given) -> str:
     """Write both tables in their three forms."""
     rows = rows_of(given)
     title = title_of(given, "A third of the training labels made wrong")
     areas = {row.name: areas_of(given, row) for row in rows}
-    body = f"{table_of(given, rows, MEASURES)}\n\n{_detection_table(rows, areas)}"
+    spreads = {row.name: spreads_of(given, row) for row in rows}
+    body = f"{table_of(given, rows, MEASURES)}\n\n{_detection_table(rows, areas, spreads)}"
 
     def numbers(row: Row) -> dict[str, Any]:
-        return {f"auc_{name}": mean(values) for name, values in areas[row.name].items()}
+        found = {f"auc_{name}": mean(values) for name, values in areas[row.name].items()}
+        return found | {f"sd_{name}": mean(sds) for name, sds in spreads[row.name].items()}
 
     text = publish(given, "noisy_labels", title, rows, body, numbers)
     path, weightings = given.place.out / "noisy_labels.svg", sum(map(given.wanted, WEIGHTINGS))
@@ -91,22 +106,43 @@ def draw(given: Given) -> str:
     return text
 
 
-def _detection_table(rows: list[Row], areas: dict[str, dict[str, list[float]]]) -> str:
-    """A line per row with noise; a column per number."""
+Numbers = dict[str, dict[str, list[float]]]
+"""Of each row, by name: values of its seeds."""
+
+
+def _detection_table(rows: list[Row], areas: Numbers, spreads: Numbers) -> str:
+    """A line per row with noise; a column per number, and how far the uncertainties differ."""
     shown = [row for row in rows if areas[row.name]]
     names = list(dict.fromkeys(name for row in shown for name in areas[row.name]))
     names.sort(key=lambda name: not name.startswith(LOG_VAR))
     lines = [
-        [row.label, *(cell(areas[row.name].get(name, []), 2) for name in names)] for row in shown
+        [
+            row.label,
+            *(cell(areas[row.name].get(name, []), 2) for name in names),
+            _spread_words(spreads[row.name]),
+        ]
+        for row in shown
     ]
     if not lines:
         return "Whether the images with wrong labels are found: no run with noise is done yet."
-    heads = ["", *(_heading(name) for name in names)]
+    heads = ["", *(_heading(name) for name in names), "SD of log sigma^2 over the images"]
     words = (
         "Are the images with wrong labels found? Area under the ROC curve of numbers of the last "
         "epoch in which an image was seen; 0.5 is blind guessing."
     )
     return f"{words}\n\n{as_markdown(heads, lines)}"
+
+
+def _spread_words(spreads: dict[str, list[float]]) -> str:
+    """``c 0.01, s 0.03``: the mean over the seeds."""
+    letter = {name: letter for letter, name in LETTERS.items()}
+    return (
+        ", ".join(
+            f"{letter[name.removeprefix(LOG_VAR)]} {mean(values):.3f}"
+            for name, values in spreads.items()
+        )
+        or NOTHING
+    )
 
 
 def _heading(name: str) -> str:

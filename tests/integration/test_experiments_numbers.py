@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
 import _changes
 import _detection
 import _figures
+import _measure
 import _runs
 import _settings
 import _step_cost
@@ -112,6 +113,23 @@ def test_mean_and_spread_are_those_over_the_seeds():
     assert _tables.spread([0.5]) == (0.5, None)
     assert _tables.cell([], 2) == "-"
     assert _tables.cell([0.5], 2) == "0.50"
+
+
+def test_violations_are_counted_per_annotated_gland_however_many_are_made_up():
+    none = {name: {"mean": None, "pooled": None} for name in _measure.OBJECTS}
+    images = [
+        {"glands_annotated": 3, "glands_found": 90},
+        {"glands_annotated": 1, "glands_found": 0},
+    ]
+    summary = {
+        "pixel_accuracy": 0.5,
+        "topology_violations_raw": 6,
+        "per_image": images,
+        **none,
+    }
+    found = _measure._of_regions(summary, a_run())
+    assert (found["glands"], found["glands_annotated"]) == (90, 4)
+    assert found["violations_per_gland"] == 1.5
 
 
 def test_area_under_the_curve_is_the_chance_of_a_right_order():

@@ -75,6 +75,8 @@ class Scores:
             "class": self._true_class(sample),
             "class_found": _likeliest(prediction),
             "pixel_accuracy": self._add_pixels(sample, prediction),
+            "glands_annotated": len(objects.areas[0]),
+            "glands_found": len(objects.areas[1]),
             "object_f1": objects.f1,
             "object_dice": objects.object_dice,
             "object_hausdorff_px": hausdorff,

@@ -88,6 +88,8 @@ def test_a_model_that_misses_a_gland_scores_less(tissue, colour_model):
     image[glands == 2] = image[0, 0]
     measures = evaluate(dataset_of([(image, regions, glands)]), colour_model, **SETTINGS)
     assert measures["object_f1"]["pooled"] == pytest.approx(2 / 3)
+    (counted,) = measures["per_image"]
+    assert (counted["glands_annotated"], counted["glands_found"]) == (2, 1)
     assert measures["pixel_accuracy"] < 0.95
 
 
