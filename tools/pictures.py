@@ -92,7 +92,7 @@ def train_on(fields: Path, run: Path, epochs: int) -> None:
 
 def images_tab(run: Path, path: Path) -> None:
     """The images of a training, with the course of the one that stands out most."""
-    viewer = _window(1300, 860)
+    viewer = _window(1300, 960)
     dock = _dock(viewer, "Loss weights")
     dock.show_run(run)
     dock.views.setCurrentIndex(1)

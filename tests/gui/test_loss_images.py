@@ -37,7 +37,10 @@ class ImageRun:
         (folder / "epochs.csv").write_text("epoch,best,score\n")
 
     def train(self, epochs: int, outlier: str = "image 3", images: bool = True) -> ImageRun:
-        """`outlier` stands out in topology, “image 5” always in classification."""
+        """`outlier` stands out in topology, “image 5” always in classification.
+
+        The model is uncertain of both and of “image 7”, whose losses are as usual.
+        """
         with (self.folder / "steps.csv").open("a") as steps:
             for epoch in range(self.epochs + 1, self.epochs + epochs + 1):
                 steps.write(f"{epoch},{epoch},1.0,1.0,1.0\n")
@@ -65,6 +68,8 @@ class ImageRun:
                     values["topology"] += 1.5 * (name == outlier)
                     values["classification"] += 2.5 * (name == "image 5")
                     losses = [np.exp(value) for value in values.values()]
+                    if name == "image 7":
+                        values["segmentation"] += 2.5
                     logs = list(values.values()) if self.learned else []
                     writer.writerow([epoch, name, 4, *losses, *logs])
 
@@ -127,19 +132,19 @@ def cell(dock: Any, row: int, column: int) -> str:
     return str(table.data(table.index(row, column)))
 
 
-def test_the_most_uncertain_images_come_first_in_words(
+def test_the_images_of_the_largest_losses_come_first_in_words(
     dock: Any, shown: Callable[[Path], None], runs_folder: Path, qtbot: Any
 ) -> None:
     shown(ImageRun(runs_folder / "run").train(3).folder)
     assert names(dock)[:2] == ["image 5", "image 3"]
     assert cell(dock, 1, 1) == "4.0x usual (topology)"
-    assert "2 of 30 images have 3 times the usual uncertainty" in dock.images.words.text()
+    assert "2 of 30 images have 3 times the usual loss" in dock.images.words.text()
     assert dock.images.table.isVisible()
     for part in (dock.form, dock.legend, dock.panels, dock.values):
         assert not part.isVisible()
     click(dock, qtbot, 1)
     assert dock.images.hint.text() == (
-        "image 3: 4.0x the usual uncertainty (topology): look at its annotation. "
+        "image 3: 4.0x the usual loss (topology): look at its annotation. "
         "Band and dashed line are all images together, over the epochs."
     )
     qtbot.mouseClick(dock.views, LEFT, pos=dock.views.tabRect(0).center())
@@ -160,16 +165,86 @@ def test_a_click_draws_the_course_of_the_image(
     np.testing.assert_allclose(axes.lines[1].get_ydata(), 1.53)
 
 
+def choose_by(dock: Any, qtbot: Any, key: Any) -> None:
+    """With the keyboard, as a user may."""
+    dock.images.choice.by_box.setFocus()
+    qtbot.keyClick(dock.images.choice.by_box, key)
+
+
+def visible_panels(dock: Any) -> list[str]:
+    """As they are arranged, from the first on."""
+    grid, canvases = dock.images.panels._grid, dock.images.panels.canvases
+    shown = sorted(
+        (grid.getItemPosition(grid.indexOf(canvas))[:2], name)
+        for name, canvas in canvases.items()
+        if not canvas.isHidden()
+    )
+    return [name for _, name in shown]
+
+
+def test_by_learned_uncertainty_other_images_come_first(
+    dock: Any, shown: Callable[[Path], None], runs_folder: Path, qtbot: Any
+) -> None:
+    shown(ImageRun(runs_folder / "run").train(3).folder)
+    box = dock.images.choice.by_box
+    assert (box.isEnabled(), box.currentText()) == (True, "Loss")
+    assert "Wrong annotations show there" in box.toolTip()
+    assert cell(dock, names(dock).index("image 7"), 1) == "about as usual"
+    table = dock.images.table
+    assert table.images.headerData(2, Qt.Orientation.Horizontal) == "Class\nloss"
+    assert visible_panels(dock)[0] == "classification"
+    table.choose("image 3")
+    table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+    choose_by(dock, qtbot, Qt.Key.Key_Down)
+    assert box.currentText() == "Learned uncertainty"
+    assert names(dock)[:3] == ["image 7", "image 5", "image 3"]
+    assert cell(dock, 0, 1) == "11x usual (segmentation)"
+    assert "3 of 30 images have 3 times the usual uncertainty" in dock.images.words.text()
+    assert table.images.headerData(2, Qt.Orientation.Horizontal) == "Class\nlog σ²"
+    assert table.name == "image 3"
+    assert table.images.name(table.currentIndex().row()) == "image 3"
+    assert "4.0x the usual uncertainty (topology): look at the image" in dock.images.hint.text()
+    qtbot.waitUntil(lambda: drawn(dock), timeout=10_000)
+    assert visible_panels(dock)[0] == "log_var_classification"
+    choose_by(dock, qtbot, Qt.Key.Key_Up)
+    assert names(dock)[:2] == ["image 5", "image 3"]
+
+
+def test_the_choice_is_greyed_out_with_its_reason_where_nothing_was_learned(
+    dock: Any, shown: Callable[[Path], None], runs_folder: Path, qtbot: Any
+) -> None:
+    learned, equal = ImageRun(runs_folder / "run"), ImageRun(runs_folder / "equal", "equal")
+    box = dock.images.choice.by_box
+    assert not box.isEnabled()
+    shown(learned.train(2).folder)
+    choose_by(dock, qtbot, Qt.Key.Key_Down)
+    assert names(dock)[0] == "image 7"
+    # As a training grows the choice stays.
+    learned.train(1)
+    qtbot.waitUntil(lambda: dock.images.ranking.table.last_epoch == 3, timeout=10_000)
+    assert (box.currentText(), names(dock)[0]) == ("Learned uncertainty", "image 7")
+    shown(equal.train(2).folder)
+    qtbot.waitUntil(lambda: names(dock)[0] == "image 5", timeout=10_000)
+    assert (box.isEnabled(), box.currentText()) == (False, "Loss")
+    assert "No uncertainty of each image was learned" in box.toolTip()
+    assert "“Learned uncertainty per image”" in box.toolTip()
+    assert "usual loss" in dock.images.words.text()
+    shown(learned.folder)
+    qtbot.waitUntil(lambda: box.isEnabled(), timeout=10_000)
+    assert "Wrong annotations show there" in box.toolTip()
+
+
 def test_one_loss_alone_sorts_anew(
     dock: Any, shown: Callable[[Path], None], runs_folder: Path, qtbot: Any
 ) -> None:
     shown(ImageRun(runs_folder / "run").train(3).folder)
-    combo = dock.images.losses
+    combo = dock.images.choice.losses
+    assert combo.currentText() == "All but geometry"
     combo.setCurrentIndex(combo.findData("topology"))
     assert names(dock)[:2] == ["image 3", "image 29"]
     qtbot.waitUntil(lambda: drawn(dock), timeout=10_000)
     visible = [c.column for c in dock.images.panels.canvases.values() if not c.isHidden()]
-    assert visible == ["log_var_topology", "topology"]
+    assert sorted(visible) == ["log_var_topology", "topology"]
     header = dock.images.table.horizontalHeader()
     x = header.sectionViewportPosition(0) + 20
     qtbot.mouseClick(header.viewport(), LEFT, pos=QPoint(x, 8))
@@ -211,13 +286,11 @@ def test_a_growing_training_is_followed_and_the_chosen_image_stays(
     )
 
 
-def test_what_was_not_learned_is_said(
+def test_what_is_not_there_is_said(
     dock: Any, shown: Callable[[Path], None], runs_folder: Path, qtbot: Any
 ) -> None:
     shown(ImageRun(runs_folder / "equal", "equal").train(2).folder)
     assert names(dock)[:2] == ["image 5", "image 3"]
-    assert "no uncertainty of each image was learned here" in dock.images.words.text()
-    assert "“Learned uncertainty per image”" in dock.images.words.text()
     old = ImageRun(runs_folder / "old", "uncertainty").train(2, images=False)
     dock.show_run(old.folder)
     text = "kept no numbers of its images"

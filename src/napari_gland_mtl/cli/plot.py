@@ -57,15 +57,24 @@ def plot(
         bool,
         typer.Option(
             "--images",
-            help="The training images of one run instead, the most uncertain first: see which "
-            "annotations need another look.",
+            help="The training images of one run instead, those of the largest losses first: see "
+            "which annotations need another look.",
         ),
     ] = False,
     losses: Annotated[
         str | None,
         typer.Option(
             metavar="A,B,…",
-            help="With --images: which losses are compared. (default: all)",
+            help="With --images: which losses are compared. (default: all but geometry)",
+            show_default=False,
+        ),
+    ] = None,
+    rank_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="loss|uncertainty",
+            help="With --images: wrong annotations show in the loss; a learned uncertainty per "
+            "image shows which images look unlike the others. (default: loss)",
             show_default=False,
         ),
     ] = None,
@@ -92,10 +101,11 @@ def plot(
     if images:
         curves = given(x=x, smoothing=smoothing, log=log or None, panels=panels)
         _refuse(curves, "draws curves over steps; leave it out with --images")
-        chosen = given(losses=losses and _names(losses), top=top)
+        chosen = given(losses=losses and _names(losses), top=top, by=rank_by)
         _plot_images(runs, output, chosen, theme, overwrite)
         return
-    _refuse(given(losses=losses, top=top), "is about images; give --images as well")
+    only_images = given(losses=losses, top=top, rank_by=rank_by)
+    _refuse(only_images, "is about images; give --images as well")
     options = FigureOptions(
         **given(smoothing=smoothing, panels=panels and _names(panels)),
         log_scale=log,
@@ -114,7 +124,7 @@ def plot(
 
 def _refuse(options: dict[str, Any], why: str) -> None:
     for name in options:
-        raise InvalidInputError(f"--{name} {why}.")
+        raise InvalidInputError(f"--{name.replace('_', '-')} {why}.")
 
 
 def _plot_images(
@@ -132,7 +142,7 @@ def _plot_images(
         raise InvalidInputError("--images draws the images of one training. Name one RUN.")
     run = _run(runs[0], with_images=True)
     write_images(run, output, **chosen, theme=theme, overwrite=overwrite)
-    ranking = ranking_of(run, chosen.get("losses", ()))
+    ranking = ranking_of(run, **{name: chosen[name] for name in chosen if name != "top"})
     typer.echo(f"{run.name}: {images_in_words(run, ranking)}")
     for place, name in enumerate(ranking.names[: chosen.get("top", TOP)]):
         typer.echo(f"  {name}: {ranking.words(place)}")

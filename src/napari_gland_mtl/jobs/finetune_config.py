@@ -53,7 +53,7 @@ WEIGHTING_WORDS: dict[WeightingName, str] = {
     "to run off to the smaller loss; for comparison.",
     "alternating": "One loss at a time, each with an optimiser of its own, step by step in turn.",
     "instance": "As learned uncertainty, but for each image: one that the network doubts counts "
-    "less, and you see which annotations need another look.",
+    "less, and you see which images look unlike the others.",
     "instance_pixel": "As learned uncertainty per image, and for the segmentation also pixel by "
     "pixel.",
     "upgrad": "No weights: each step changes the network so that no loss rises, as far as the "

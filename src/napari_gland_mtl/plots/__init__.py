@@ -8,7 +8,7 @@ from .figure import draw
 from .files import write_csv, write_figure
 from .image_figure import draw_images, ranking_of, write_images, write_images_csv
 from .image_panel import ImagePanel, image_columns
-from .image_ranking import Ranking, rank
+from .image_ranking import RankBy, Ranking, rank
 from .image_table import ImageTable
 from .image_words import images_in_words
 from .losses import LOSS_COLORS, LOSS_TITLES, loss_color, loss_title, on_ground
@@ -25,6 +25,7 @@ __all__ = [
     "FigureTheme",
     "ImagePanel",
     "ImageTable",
+    "RankBy",
     "Ranking",
     "RunHistory",
     "draw",

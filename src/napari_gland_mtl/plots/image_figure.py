@@ -19,7 +19,7 @@ from .axes import place
 from .figure import PANEL_IN
 from .files import cell, write_picture
 from .image_panel import ImagePanel, image_columns
-from .image_ranking import MUCH, Ranking, rank
+from .image_ranking import MUCH, RankBy, Ranking, rank
 from .image_table import LOG_VAR, ImageTable
 from .losses import loss_color, on_ground
 from .options import LIGHT, FigureTheme
@@ -34,7 +34,7 @@ LINE_IN, HEAD_IN, NAME_IN, WORDS_IN = 0.2, 0.6, 2.0, 3.9
 NAME_LETTERS = 30
 
 
-def ranking_of(run: RunHistory, losses: Sequence[str] = ()) -> Ranking:
+def ranking_of(run: RunHistory, losses: Sequence[str] = (), by: RankBy = "loss") -> Ranking:
     """The images of a training, those that stand out most first.
 
     Parameters
@@ -42,25 +42,29 @@ def ranking_of(run: RunHistory, losses: Sequence[str] = ()) -> Ranking:
     run : RunHistory
         Read ``with_images``.
     losses : sequence of str
-        Which losses to compare; all if empty.
+        Which losses to compare; all but geometry if empty.
+    by : {"loss", "uncertainty"}
+        Wrong annotations show in the loss; what was learned of each image's uncertainty shows
+        which images look unlike the others.
 
     Raises
     ------
     InvalidInputError
-        If nothing is known of its images, or a loss is not one of its losses.
+        If nothing is known of its images, a loss is not one of its losses, or no uncertainty of
+        each image was learned.
     """
     table = ImageTable(run.images)
     if not len(table):
         raise InvalidInputError(
-            f"{run.path} has no numbers of its images: no epoch is done yet, or its training kept "
-            "none. Train with --weighting instance to have them."
+            f"{run.path} has no numbers of its images: no epoch is done yet, or an earlier version "
+            "made it. Wait for the first epoch, or train again."
         )
     unknown = [name for name in losses if name not in table.losses]
     if unknown:
         raise InvalidInputError(
             f"{unknown[0]!r} is no loss of {run.path}. There are {', '.join(table.losses)}."
         )
-    return rank(table, losses)
+    return rank(table, losses, by)
 
 
 def write_images(
@@ -70,6 +74,7 @@ def write_images(
     top: int = TOP,
     theme: FigureTheme = LIGHT,
     overwrite: bool = False,
+    by: RankBy = "loss",
 ) -> Path:
     """Draw the images of a training that stand out most, or write all of them as a table.
 
@@ -80,20 +85,22 @@ def write_images(
     path : path
         ``.png``, ``.svg`` or ``.pdf`` for the figure, ``.csv`` for the table.
     losses : sequence of str
-        Which losses to compare; all if empty.
+        Which losses to compare; all but geometry if empty.
     top : int
         How many images the figure shows.
     theme : FigureTheme
     overwrite : bool
         Replace what is there.
+    by : {"loss", "uncertainty"}
+        As in `ranking_of`.
 
     Raises
     ------
     InvalidInputError
-        If nothing is known of its images, or the ending is none of these.
+        If nothing is known of its images or of their uncertainty, or the ending is none of these.
     MissingExtraError, OutputExistsError, OutputNotWritableError
     """
-    path, ranking = Path(path), ranking_of(run, losses)
+    path, ranking = Path(path), ranking_of(run, losses, by)
     if path.suffix.lower() == ".csv":
         return write_images_csv(ranking, path, overwrite)
     size = image_figure_size(ranking, top)
@@ -129,7 +136,7 @@ def write_images_csv(ranking: Ranking, path: Path | str, overwrite: bool = False
 
 def image_figure_size(ranking: Ranking, top: int = TOP) -> tuple[float, float]:
     """Width and height in inches at which it is easy to read."""
-    lines = -(-len(image_columns(ranking.table, ranking.losses)) // 2)
+    lines = -(-len(image_columns(ranking.table, ranking.losses, ranking.by)) // 2)
     return 2 * PANEL_IN[0], _list_height(ranking, top) + lines * PANEL_IN[1]
 
 
@@ -172,7 +179,7 @@ def draw_images(
     )
     _draw_list(axes, ranking, top, theme)
     _draw_head(figure, title, ranking, top, theme)
-    columns = image_columns(ranking.table, ranking.losses)
+    columns = image_columns(ranking.table, ranking.losses, ranking.by)
     lines = max(1, -(-len(columns) // 2))
     cell_size = width / 2, (height - head) / lines
     panels = []
@@ -217,7 +224,7 @@ def _draw_list(axes: Axes, ranking: Ranking, top: int, theme: FigureTheme) -> No
 
 
 def _draw_head(figure: Figure, title: str, ranking: Ranking, top: int, theme: FigureTheme) -> None:
-    what = "uncertainty (σ²)" if ranking.table.learned else "loss"
+    what = "uncertainty (σ²)" if ranking.by == "uncertainty" else "loss"
     count = len(ranking.names)
     lines = (
         f"{title}: the {min(top, count):,} of {count:,} images that stand out most",

@@ -1,7 +1,7 @@
 """One panel of the images' figure: a few images over the epochs, against all of them.
 
 The band holds the middle 80 % of the images, the dashed line is their median: an image that stays
-above the band is more uncertain than nine in ten.
+above the band is fitted worse, or is more uncertain, than nine in ten.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .axes import set_ticks
+from .image_ranking import RankBy
 from .image_table import LOG_VAR, Band, ImageTable
 from .losses import loss_color, loss_title, on_ground
 from .options import FigureTheme
@@ -25,17 +26,22 @@ MOST_MARKED = 60
 BAND_ALPHA = 0.22
 
 
-def image_columns(table: ImageTable, losses: Sequence[str] = ()) -> tuple[str, ...]:
-    """Which panels there are: log sigma^2 of each loss where it is learned, then the losses.
+def image_columns(
+    table: ImageTable, losses: Sequence[str] = (), by: RankBy = "loss"
+) -> tuple[str, ...]:
+    """Which panels there are: the losses, and log sigma^2 of each where it is learned.
 
     Parameters
     ----------
     table : ImageTable
     losses : sequence of str
         Of which losses; all if empty.
+    by : {"loss", "uncertainty"}
+        Which of the two come first.
     """
     chosen = [name for name in table.losses if not losses or name in losses]
-    wanted = [*(f"{LOG_VAR}{name}" for name in chosen), *chosen]
+    learned = [f"{LOG_VAR}{name}" for name in chosen]
+    wanted = [*chosen, *learned] if by == "loss" else [*learned, *chosen]
     return tuple(column for column in wanted if table.has(column))
 
 

@@ -7,13 +7,23 @@ import numpy as np
 from .image_ranking import MUCH, Ranking
 from .image_table import LOG_VAR
 from .run_history import RunHistory
-from .words import weighting_words
 
-HOW_TO = (
-    "To have an uncertainty of each image learned, choose “Learned uncertainty per image” in "
-    "“Fine-tune”, or --weighting instance on the command line."
+NO_ROWS = (
+    "This training kept no numbers of its images: an earlier version made it. Train again to have "
+    "them."
 )
-NO_ROWS = f"This training kept no numbers of its images. {HOW_TO}"
+REASONS = {
+    "loss": (
+        "its annotation may be wrong, or it is unlike the others. Open it for another look.",
+        "their annotations may be wrong, or they are unlike the others. Open them for another "
+        "look.",
+    ),
+    "uncertainty": (
+        "it looks unlike the others. Whether its annotation is wrong, its loss tells.",
+        "they look unlike the others. Whether their annotations are wrong, their losses tell.",
+    ),
+}
+"""By what the images are ranked: why one stands out, and why several do."""
 NOT_YET = "The numbers of the images appear after the first epoch."
 
 
@@ -29,33 +39,21 @@ def images_in_words(run: RunHistory, ranking: Ranking) -> str:
     if not ranking.names:
         begun = "epoch" in run.epochs
         return NO_ROWS if begun and not run.weighting.startswith("instance") else NOT_YET
-    if not ranking.table.learned:
-        said = weighting_words(run.weighting)
-        return (
-            f"{_standing_out(ranking, 'loss')} They are sorted by their loss, because no "
-            f"uncertainty of each image was learned here: {said[0].lower()}{said[1:]}. {HOW_TO}"
-        )
-    if _all_alike(ranking):
+    if ranking.by == "uncertainty" and _all_alike(ranking):
         return (
             "All images count as equally uncertain so far: in the warm-up every log σ² is held. "
             "They are sorted by their loss."
         )
-    return _standing_out(ranking, "uncertainty")
+    return _standing_out(ranking)
 
 
-def _standing_out(ranking: Ranking, what: str) -> str:
+def _standing_out(ranking: Ranking) -> str:
     count, number = len(ranking.names), ranking.standing_out
+    usual = f"{MUCH:.0f} times the usual {ranking.by} or more"
     if not number:
-        return f"None of {count:,} images has {MUCH:.0f} times the usual {what} or more."
-    if number == 1:
-        return (
-            f"1 of {count:,} images has {MUCH:.0f} times the usual {what} or more: its annotation "
-            "may be wrong, or it is unlike the others. Open it for another look."
-        )
-    return (
-        f"{number:,} of {count:,} images have {MUCH:.0f} times the usual {what} or more: their "
-        "annotations may be wrong, or they are unlike the others. Open them for another look."
-    )
+        return f"None of {count:,} images has {usual}."
+    said = f"{number:,} of {count:,} images {'has' if number == 1 else 'have'} {usual}"
+    return f"{said}: {REASONS[ranking.by][number > 1]}"
 
 
 def _all_alike(ranking: Ranking) -> bool:

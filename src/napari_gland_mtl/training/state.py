@@ -51,6 +51,8 @@ class Progress:
         it is taken up again. Else empty.
     images : dict of str to list of float
         What was seen of each training image in the unfinished epoch; see `image_table`.
+    said : list of str
+        What the collapse watch has said, so that a resumed run does not repeat it.
     """
 
     step: int = 0
@@ -64,6 +66,7 @@ class Progress:
     at_once: int = 0
     unmeasured: dict[str, float] = field(default_factory=dict)
     images: dict[str, list[float]] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
 
 
 def _optimizer_tensors(number: int, optimizer: Optimizer) -> dict[str, Tensor]:

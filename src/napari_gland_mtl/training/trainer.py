@@ -95,6 +95,7 @@ class Trainer(Learner):
         self.passes.at_once = progress.at_once
         progress.config, progress.bfloat16 = self.progress.config, self.half
         self.progress, self._kept_step = progress, progress.step
+        self.watch = CollapseWatch(progress.said)
         self.weighting.constrain(progress.step)
 
     def run(self, stop: Stop | None = None) -> Iterator[TrainingEvent]:
@@ -128,7 +129,7 @@ class Trainer(Learner):
                 event = self._step(step)
                 steps.write(event.row())
                 yield event
-                yield from self._told(f"step {event.step}", self.passes.take_notices())
+                yield from self._noted(f"step {event.step}", self.passes.take_notices())
                 if (step + 1) % per_epoch == 0:
                     self.progress.unmeasured = event.weights
                     yield from self._end_epoch(tables, stop)
@@ -148,11 +149,14 @@ class Trainer(Learner):
         images.write_all(image_rows(seen, finished.epoch, names, losses))
         for table in tables:
             table.sync()
+        noticed = self.watch.notices(finished.measures, self.weighting)
+        self.progress.said = self.watch.said
+        # In the file before the state says that it was said, or a run killed in between loses it.
+        notices = self._noted(f"epoch {finished.epoch}", noticed)
         # Last: a run killed before this line does the epoch again, rows and all.
         self._save_state()
         yield finished
-        noticed = self.watch.notices(finished.measures, self.weighting)
-        yield from self._told(f"epoch {finished.epoch}", noticed)
+        yield from notices
 
     def follow(self) -> None:
         """Do the same steps as the process that leads, and nothing besides.
@@ -170,12 +174,12 @@ class Trainer(Learner):
             if (step + 1) % self.config.steps_per_epoch == 0:
                 self._kept_step = step + 1
 
-    def _told(self, when: str, texts: list[str]) -> Iterator[TrainingNotice]:
-        """The texts as events, each noted down before."""
-        for text in texts:
+    def _noted(self, when: str, texts: list[str]) -> list[TrainingNotice]:
+        """The texts as events, noted down in the run folder."""
+        if texts:
             with (self.folder / NOTICES_FILE).open("a", encoding="utf-8") as file:
-                file.write(f"{when}: {text}\n")
-            yield TrainingNotice(text)
+                file.writelines(f"{when}: {text}\n" for text in texts)
+        return [TrainingNotice(text) for text in texts]
 
     def _finish(self) -> TrainingFinished:
         self._save(LAST_FILE, self.progress.measures)

@@ -8,6 +8,7 @@ validation images and a weight that stands at its bound are the signs.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from ..losses.weighting import LossWeighting, UncertaintyWeighting
 
@@ -15,10 +16,21 @@ CONSTANT_SHARE = 0.995
 
 
 class CollapseWatch:
-    """Remembers what was said, so that each thing is said once."""
+    """Remembers what was said, so that each thing is said once.
 
-    def __init__(self) -> None:
-        self._said: set[str] = set()
+    Parameters
+    ----------
+    said : collection of str
+        What was said before the training was resumed.
+    """
+
+    def __init__(self, said: Collection[str] = ()) -> None:
+        self._said = set(said)
+
+    @property
+    def said(self) -> list[str]:
+        """A key for each thing that was said, to be kept with a training."""
+        return sorted(self._said)
 
     def notices(self, measures: dict[str, float], weighting: LossWeighting) -> list[str]:
         """New warnings after an epoch.

@@ -70,7 +70,9 @@ class ImagePanels(PanelGrid):
     def show_image(self, ranking: Ranking | None, name: str, theme: FigureTheme) -> None:
         """Draw an image of a training against the others; only these if the name is empty."""
         self._shown = ranking, name, theme
-        self._show_panels(() if ranking is None else image_columns(ranking.table, ranking.losses))
+        self._show_panels(
+            () if ranking is None else image_columns(ranking.table, ranking.losses, ranking.by)
+        )
 
     def _create_canvas(self, name: str) -> ImageCanvas:
         return ImageCanvas(name)

@@ -18,7 +18,7 @@ ROWS_SHOWN = 10
 HELP = {
     NAME: "The training image. Click it to see its course, double-click it to open it.",
     COMPARED: "How it compares with the median of all images, in the loss in which it stands out "
-    "most. sigma squared is compared where it is learned, else the loss.",
+    "most: the loss itself, or sigma squared if ranked by the learned uncertainty.",
 }
 SHORT = {"classification": "Class", "segmentation": "Segment."}
 """Titles that fit above a number."""
@@ -189,10 +189,16 @@ class ImageTableView(QTableView):
     def show_ranking(self, ranking: Ranking | None) -> None:
         """Show these images; the chosen one stays chosen, and the table where it is scrolled to."""
         before, top = self.images.columnCount(), self.verticalScrollBar().value()
+        shown = self.images.ranking
+        otherwise = shown is not None and ranking is not None and shown.by != ranking.by
         blocked = QSignalBlocker(self.selectionModel())
         self.images.show_ranking(ranking)
         if before != self.images.columnCount():
             self._fit_columns()
+        if otherwise:
+            # Whoever ranks otherwise wants to see that order; and the columns have moved.
+            self.sortByColumn(COMPARED, Qt.SortOrder.DescendingOrder)
+            top = 0
         row = self.images.row_of(self._name)
         if row >= 0:
             self.setCurrentIndex(self.images.index(row, NAME))

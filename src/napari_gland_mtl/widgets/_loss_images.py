@@ -1,4 +1,4 @@
-"""“Images” of the dock “Loss weights”: which images a training is uncertain about.
+"""“Images” of the dock “Loss weights”: which images a training fits worst, or is uncertain about.
 
 A table of the training images, the course of the chosen one, and a way to open it: whoever finds
 an image that stands out can see whether its annotation is wrong.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ..plots import (
     FigureTheme,
@@ -17,13 +17,12 @@ from ..plots import (
     Ranking,
     RunHistory,
     images_in_words,
-    loss_title,
     rank,
 )
+from ._loss_image_choice import ImageChoice
 from ._loss_image_panels import ImagePanels
 from ._loss_image_table import ImageTableView
 
-ALL = "All losses"
 READING = "Reading…"
 NO_RUN = "Tick a training to see its images."
 FIRST_OF = "Of the trainings that are ticked, the images of “{}” are shown. "
@@ -32,7 +31,7 @@ CLICK = f"Click an image to see its course. {BAND}"
 
 
 class ImageControls(QWidget):
-    """Words, the choice of losses, the table and what can be done with an image."""
+    """Words, how the images are ranked, the table and what can be done with an image."""
 
     open_clicked = Signal(str)
     """With the name of an image."""
@@ -48,7 +47,7 @@ class ImageControls(QWidget):
         self._drawable = False
         self._seen: tuple[Any, ...] = ()
         self.words = _label("images_in_words")
-        self.losses = self._create_losses()
+        self.choice = ImageChoice()
         self.table = ImageTableView()
         self.hint = _label("image_hint")
         self.open_button = _button(
@@ -61,31 +60,22 @@ class ImageControls(QWidget):
         self._connect()
         self._show_buttons()
 
-    def _create_losses(self) -> QComboBox:
-        box = QComboBox()
-        box.setObjectName("image_losses")
-        box.setAccessibleName("Losses compared")
-        box.setToolTip(
-            "Compare the images in one loss, or in the one in which each stands out most."
-        )
-        box.addItem(ALL, "")
-        return box
-
     def _arrange(self) -> None:
         row = QHBoxLayout()
-        row.addWidget(self.losses, 1)
+        row.addStretch(1)
         row.addWidget(self.open_button)
         row.addWidget(self.save_button)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addWidget(self.words)
-        column.addLayout(row)
+        column.addWidget(self.choice)
         column.addWidget(self.table)
+        column.addLayout(row)
         column.addWidget(self.hint)
 
     def _connect(self) -> None:
-        self.losses.currentIndexChanged.connect(lambda *_: self._rank())
+        self.choice.changed.connect(self._rank)
         self.table.chosen.connect(lambda _: self._show_course())
         self.table.open_clicked.connect(self.open_clicked)
         self.open_button.clicked.connect(lambda: self.open_clicked.emit(self.table.name))
@@ -115,28 +105,14 @@ class ImageControls(QWidget):
         if named is None:
             self.ranking = None
         table = None if named is None else ImageTable(named)
-        self._offer(table)
+        self.choice.offer(table)
         self._rank(table)
-
-    def _offer(self, table: ImageTable | None) -> None:
-        """The losses of the training in the list; the chosen one stays chosen if it is there."""
-        names = () if table is None else table.losses
-        if names == tuple(self.losses.itemData(row) for row in range(1, self.losses.count())):
-            return
-        chosen = self.losses.currentData()
-        self.losses.blockSignals(True)
-        while self.losses.count() > 1:
-            self.losses.removeItem(1)
-        for name in names:
-            self.losses.addItem(loss_title(name), name)
-        self.losses.setCurrentIndex(max(0, self.losses.findData(chosen)))
-        self.losses.blockSignals(False)
 
     def _rank(self, table: ImageTable | None = None) -> None:
         if table is None and self.ranking is not None:
             table = self.ranking.table
-        chosen = self.losses.currentData()
-        self.ranking = None if table is None else rank(table, (chosen,) if chosen else ())
+        if table is not None:
+            self.ranking = rank(table, self.choice.loss, self.choice.by(table))
         self.table.show_ranking(self.ranking)
         self._say()
         self._show_course()
@@ -164,7 +140,6 @@ class ImageControls(QWidget):
 
     def _show_buttons(self) -> None:
         known = self.ranking is not None and bool(self.ranking.names)
-        self.losses.setEnabled(known)
         self.save_button.setEnabled(known)
         self.open_button.setEnabled(bool(self.table.name))
 

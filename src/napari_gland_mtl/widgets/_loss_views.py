@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QSizePolicy, QTabBar, QVBoxLayout, QWidget
 CURVES, IMAGES = range(2)
 TITLES = {
     "Curves": "What the losses, their weights and the measures do over the training.",
-    "Images": "Which training images the model is uncertain about: their annotation may be wrong.",
+    "Images": "Which training images the model fits worst: their annotation may be wrong.",
 }
 
 

@@ -99,25 +99,36 @@ def write_images(folder: Path, rows, losses=NAMES, learned=True) -> None:
             writer.writerow({key: value for key, value in row.items() if key in columns})
 
 
-def image_rows(epochs, count=21, outliers=None):
-    """`count` images whose log sigma^2 is `i` hundredths, but for outliers by name and loss."""
+def image_rows(epochs, count=21, outliers=None, uncertain=None):
+    """`count` images whose log sigma^2 is `i` hundredths, and whose loss is sigma^2.
+
+    But for `outliers` by name and loss, of larger loss, and for `uncertain` ones.
+    """
     for epoch in epochs:
         for i in range(count):
             name = f"image {i}"
-            extra = (outliers or {}).get(name, {})
-            log_vars = {loss: 0.01 * i + extra.get(loss, 0.0) for loss in NAMES}
-            yield epoch, name, {loss: float(np.exp(v)) for loss, v in log_vars.items()}, log_vars
+            more, unsure = ((part or {}).get(name, {}) for part in (outliers, uncertain))
+            losses = {loss: float(np.exp(0.01 * i + more.get(loss, 0.0))) for loss in NAMES}
+            yield epoch, name, losses, {k: 0.01 * i + unsure.get(k, 0.0) for k in NAMES}
 
 
 @pytest.fixture
 def image_run(new_run):
-    """Twenty steps in four epochs, with 21 images of which two stand out."""
+    """Twenty steps in four epochs, with 21 images of which two have a large loss.
 
-    def make(name="run", learned=True, outliers=None):
+    The model is uncertain of one of them and of a third one.
+    """
+
+    def make(name="run", learned=True, outliers=None, uncertain=None):
         writer = new_run(name, learned=learned, weighting="instance" if learned else "equal")
         writer.train(20)
         found = {"image 3": {"topology": 1.5}, "image 7": {"classification": 2.5}}
-        rows = image_rows(range(1, 5), outliers=found if outliers is None else outliers)
+        unsure = {"image 3": {"topology": 1.5}, "image 9": {"segmentation": 2.5}}
+        rows = image_rows(
+            range(1, 5),
+            outliers=found if outliers is None else outliers,
+            uncertain=unsure if uncertain is None else uncertain,
+        )
         write_images(writer.folder, rows, learned=learned)
         return writer
 

@@ -18,7 +18,7 @@ from napari_gland_mtl.plots import (
     ranking_of,
     write_images_csv,
 )
-from napari_gland_mtl.plots.image_ranking import compared, times
+from napari_gland_mtl.plots.image_ranking import NOT_LEARNED, compared, deciding_losses, times
 from napari_gland_mtl.storage.growing_names import NamedColumns
 
 NAMES = tuple(LOSS_TITLES)
@@ -77,34 +77,82 @@ def test_the_band_is_that_of_numpy():
         np.testing.assert_allclose(getattr(band, part), expected)
 
 
-def test_the_most_uncertain_come_first_with_the_loss_in_which_they_stand_out(image_run):
-    ranking = ranking_of(read(image_run().folder))
+@pytest.mark.parametrize("learned", [True, False])
+def test_the_largest_losses_come_first_whatever_was_learned(image_run, learned):
+    ranking = ranking_of(read(image_run(learned=learned).folder))
+    assert ranking.by == "loss"
     assert ranking.names[:3] == ("image 7", "image 3", "image 20")
     assert ranking.leading[:2] == ("classification", "topology")
     # The median of 0.01 * i over 21 images is that of image 10, or of its neighbour above where
     # an outlier has passed it.
     assert ranking.ratios[0] == pytest.approx(np.exp(0.07 + 2.5 - 0.11))
     assert ranking.ratios[1] == pytest.approx(np.exp(0.03 + 1.5 - 0.11))
-    assert ranking.words(0) == "12x the usual uncertainty (classification): check its class"
-    assert ranking.words(1) == "4.1x the usual uncertainty (topology): look at its annotation"
+    assert ranking.words(0) == "12x the usual loss (classification): check its class"
+    assert ranking.words(1) == "4.1x the usual loss (topology): look at its annotation"
     assert ranking.short(1) == "4.1x usual (topology)"
     assert ranking.words(2) == "about as usual"
     assert ranking.standing_out == 2
+    first, *_ = ranking.values
+    assert first == "classification"
+
+
+def test_the_most_uncertain_come_first_where_that_is_asked_for(image_run):
+    """Image 9 is uncertain though its loss is as usual, image 7 certain of its wrong class."""
+    run = read(image_run().folder)
+    ranking = ranking_of(run, by="uncertainty")
+    assert ranking.names[:3] == ("image 9", "image 3", "image 20")
+    assert ranking.leading[:2] == ("segmentation", "topology")
+    assert ranking.ratios[0] == pytest.approx(np.exp(0.09 + 2.5 - 0.11))
+    assert ranking.words(0) == "12x the usual uncertainty (segmentation): look at the image"
+    assert ranking.words(ranking.names.index("image 7")) == "about as usual"
+    first, *_ = ranking.values
+    assert first == "log_var_classification"
+    text = images_in_words(run, ranking)
+    assert text.startswith("2 of 21 images have 3 times the usual uncertainty or more: they look")
+
+
+def test_uncertainty_that_was_not_learned_cannot_be_ranked_by(image_run):
+    run = read(image_run(learned=False).folder)
+    with pytest.raises(InvalidInputError, match="ranked by loss") as error:
+        ranking_of(run, by="uncertainty")
+    assert str(error.value).startswith(NOT_LEARNED)
+    assert "“Learned uncertainty per image”" in NOT_LEARNED
+    with pytest.raises(InvalidInputError, match=r"'name'.* by loss or by uncertainty"):
+        ranking_of(run, by="name")
+
+
+@pytest.mark.parametrize("by", ["loss", "uncertainty"])
+def test_geometry_decides_only_where_it_is_chosen(image_run, by):
+    """How smooth a prediction is says little of its annotation."""
+    smooth = {"image 5": {"geometry": 3.0}, "image 3": {"topology": 1.5}}
+    run = read(image_run(outliers=smooth, uncertain=smooth).folder)
+    ranking = ranking_of(run, by=by)
+    assert ranking.names[:2] == ("image 3", "image 20")
+    assert ranking.losses == NAMES
+    assert {"geometry", "log_var_geometry"} < set(ranking.values)
+    assert ranking_of(run, ("geometry",), by).names[0] == "image 5"
+    assert ranking_of(run, NAMES, by).names[:2] == ("image 5", "image 3")
+
+
+def test_where_there_is_geometry_alone_it_decides():
+    assert deciding_losses(("geometry",)) == ("geometry",)
+    assert deciding_losses(("segmentation", "geometry")) == ("segmentation",)
 
 
 def test_without_outliers_none_stands_out(image_run):
-    """The control of the test above."""
-    ranking = ranking_of(read(image_run(outliers={}).folder))
-    assert ranking.names[0] == "image 20"
-    assert ranking.standing_out == 0
-    assert set(ranking.words(place) for place in range(21)) == {"about as usual"}
+    """The control of the tests above."""
+    run = read(image_run(outliers={}, uncertain={}).folder)
+    for ranking in (ranking_of(run), ranking_of(run, by="uncertainty")):
+        assert ranking.names[0] == "image 20"
+        assert ranking.standing_out == 0
+        assert set(ranking.words(place) for place in range(21)) == {"about as usual"}
 
 
 def test_one_loss_may_be_chosen(image_run):
     run = read(image_run().folder)
     ranking = ranking_of(run, ("topology",))
     assert ranking.names[:2] == ("image 3", "image 20")
-    assert ranking.words(0) == "4.1x the usual uncertainty: look at its annotation"
+    assert ranking.words(0) == "4.1x the usual loss: look at its annotation"
     assert set(ranking.values) == {"log_var_topology", "topology"}
     with pytest.raises(InvalidInputError, match="'shape' is no loss"):
         ranking_of(run, ("shape",))
@@ -131,15 +179,17 @@ def keep(name, loss):
     return loss != "classification" or int(name.split()[1]) >= 5
 
 
-def test_without_learned_uncertainty_images_are_sorted_by_their_loss(image_run):
-    run = read(image_run(learned=False).folder)
-    ranking = ranking_of(run)
-    assert ranking.names[:2] == ("image 7", "image 3")
-    assert ranking.words(0) == "12x the usual loss (classification): check its class"
-    text = images_in_words(run, ranking)
-    assert text.startswith("2 of 21 images have 3 times the usual loss or more")
-    assert "no uncertainty of each image was learned here: all losses count alike" in text
-    assert "“Learned uncertainty per image”" in text
+@pytest.mark.parametrize(
+    ("outliers", "expected"),
+    [
+        (None, "2 of 21 images have 3 times the usual loss or more: their annotations may"),
+        ({"image 3": {"topology": 1.5}}, "1 of 21 images has 3 times the usual loss or more: its"),
+        ({}, "None of 21 images has 3 times the usual loss or more."),
+    ],
+)
+def test_how_many_stand_out_is_said(image_run, outliers, expected):
+    run = read(image_run(learned=False, outliers=outliers).folder)
+    assert images_in_words(run, ranking_of(run)).startswith(expected)
 
 
 def test_a_loss_that_is_mostly_zero_does_not_make_each_image_stand_out():
@@ -155,15 +205,33 @@ def test_a_loss_that_is_mostly_zero_does_not_make_each_image_stand_out():
     assert times(ranking.ratios[0]) == "200x"
 
 
+@pytest.mark.parametrize(
+    ("loss", "largest", "words"),
+    [
+        ("classification", 0.6, "2.6x the usual loss"),  # right rather than wrong
+        ("classification", 0.8, "3.5x the usual loss: check its class"),
+        ("segmentation", 0.6, "60x the usual loss: look at its annotation"),
+    ],
+)
+def test_classes_known_by_heart_are_no_reason_for_a_look(loss, largest, words):
+    losses = np.full(20, 0.01)
+    losses[7] = largest
+    columns = {"epoch": np.ones(20), "image": np.arange(20), loss: losses}
+    ranking = rank(table_of(columns, tuple(map(str, range(20)))))
+    assert ranking.names[0] == "7"
+    assert ranking.words(0) == words
+
+
 def test_in_the_warm_up_the_loss_decides_and_the_words_say_so(new_run, add_images):
     write_images, _ = add_images
     writer = new_run(weighting="instance").train(5)
     rows = [(1, f"image {i}", {"topology": 1 + i}, dict.fromkeys(NAMES, 0.0)) for i in range(5)]
     write_images(writer.folder, rows)
     run = read(writer.folder)
-    ranking = ranking_of(run)
+    ranking = ranking_of(run, by="uncertainty")
     assert ranking.names[0] == "image 4"
     assert "equally uncertain so far" in images_in_words(run, ranking)
+    assert "so far" not in images_in_words(run, ranking_of(run))
 
 
 def test_nothing_to_show_is_said(new_run):
@@ -178,19 +246,20 @@ def test_nothing_to_show_is_said(new_run):
 
 
 @pytest.mark.parametrize(
-    ("ratio", "learned", "loss", "several", "expected"),
+    ("ratio", "by", "loss", "several", "expected"),
     [
-        (4.12, True, "topology", False, "4.1x the usual uncertainty: look at its annotation"),
-        (3.0, False, "classification", False, "3.0x the usual loss: check its class"),
-        (2.0, True, "geometry", True, "2.0x the usual uncertainty (geometry)"),
-        (0.4, False, "geometry", False, "0.4x the usual loss"),
-        (1.2, True, "topology", True, "about as usual"),
-        (5e6, True, "topology", False, ">999x the usual uncertainty: look at its annotation"),
-        (float("nan"), True, "", True, "not known"),
+        (4.12, "loss", "topology", False, "4.1x the usual loss: look at its annotation"),
+        (3.0, "loss", "classification", False, "3.0x the usual loss: check its class"),
+        (4.0, "uncertainty", "topology", False, "4.0x the usual uncertainty: look at the image"),
+        (2.0, "uncertainty", "geometry", True, "2.0x the usual uncertainty (geometry)"),
+        (0.4, "loss", "geometry", False, "0.4x the usual loss"),
+        (1.2, "uncertainty", "topology", True, "about as usual"),
+        (5e6, "loss", "topology", False, ">999x the usual loss: look at its annotation"),
+        (float("nan"), "loss", "", True, "not known"),
     ],
 )  # fmt: skip
-def test_words(ratio, learned, loss, several, expected):
-    assert compared(ratio, learned, loss, several) == expected
+def test_words(ratio, by, loss, several, expected):
+    assert compared(ratio, by, loss, several) == expected
 
 
 def test_the_table_is_written_with_all_its_numbers(image_run, tmp_path):
@@ -213,6 +282,7 @@ def test_a_thousand_images_over_two_hundred_epochs_take_a_moment():
     began = time.perf_counter()
     table = table_of(columns, tuple(map(str, range(count))))
     rank(table)
+    rank(table, by="uncertainty")
     table.band("topology")
     # Some 0.07 s on one core; the bound is for a machine that is busy with other things.
     assert time.perf_counter() - began < 1.0

@@ -68,7 +68,8 @@ def test_the_panels_are_those_of_what_is_known(image_run):
     learned = ImageTable(read(image_run("a").folder).images)
     raw = ImageTable(read(image_run("b", learned=False).folder).images)
     assert len(image_columns(learned)) == 8
-    assert image_columns(learned, ("topology",)) == ("log_var_topology", "topology")
+    assert image_columns(learned, ("topology",)) == ("topology", "log_var_topology")
+    assert image_columns(learned, ("topology",), "uncertainty")[0] == "log_var_topology"
     assert image_columns(raw) == raw.losses
 
 
@@ -88,6 +89,14 @@ def test_the_figure_lists_the_images_and_draws_each_where_it_stands_out(image_ru
     assert marks["log_var_geometry"] == []
 
 
+@pytest.mark.parametrize("by", ["loss", "uncertainty"])
+def test_the_figure_says_what_its_bars_are(image_run, by):
+    made = figure()
+    draw_images(made, "run", ranking_of(read(image_run().folder), by=by), top=2)
+    (said,) = [text.get_text() for text in made.texts if "Bars" in text.get_text()]
+    assert f"times the usual {by}" in said
+
+
 @pytest.fixture
 def cli(monkeypatch, tmp_path):
     monkeypatch.setenv("NAPARI_GLAND_MTL_RUNS", str(tmp_path))
@@ -100,10 +109,23 @@ def test_the_command_draws_what_a_script_draws(cli, image_run, tmp_path):
     assert result.exit_code == 0, result.output
     same = write_images(read(writer.folder), tmp_path / "b.svg", top=3)
     assert (tmp_path / "a.svg").read_bytes() == same.read_bytes()
-    assert "2 of 21 images have 3 times the usual uncertainty" in result.output
-    assert "image 3: 4.1x the usual uncertainty (topology)" in result.output
+    assert "2 of 21 images have 3 times the usual loss" in result.output
+    assert "image 3: 4.1x the usual loss (topology)" in result.output
     with pytest.raises(OutputExistsError):
         write_images(read(writer.folder), tmp_path / "b.svg")
+
+
+def test_the_command_ranks_by_what_is_asked_for(cli, image_run, tmp_path):
+    writer = image_run()
+    for by, first in ((None, "image 7"), ("loss", "image 7"), ("uncertainty", "image 9")):
+        given = () if by is None else ("--rank-by", by)
+        result = cli(writer.folder, "--images", *given, "-o", tmp_path / f"{by}.csv")
+        assert result.exit_code == 0, result.output
+        assert f"  {first}: 12x the usual {by or 'loss'}" in result.stdout.splitlines()[1]
+        rows = list(csv.DictReader((tmp_path / f"{by}.csv").read_text().splitlines()))
+        assert rows[0]["image"] == first
+    write_images(read(writer.folder), tmp_path / "same.csv", by="uncertainty")
+    assert (tmp_path / "same.csv").read_bytes() == (tmp_path / "uncertainty.csv").read_bytes()
 
 
 def test_the_command_writes_the_table(cli, image_run, tmp_path):
@@ -119,6 +141,7 @@ def test_the_command_writes_the_table(cli, image_run, tmp_path):
 
 def test_bad_input_is_one_line(cli, image_run, new_run, tmp_path):
     folder, old = image_run().folder, new_run("old").train(20).folder
+    raw = image_run("raw", learned=False).folder
     output = ("-o", tmp_path / "a.svg")
     for args, expected in (
         ((folder, old, "--images", *output), "of one training"),
@@ -126,6 +149,9 @@ def test_bad_input_is_one_line(cli, image_run, new_run, tmp_path):
         ((folder, "--images", "--losses", "shape", *output), "'shape' is no loss"),
         ((folder, "--images", "--x", "epoch", *output), "--x draws curves"),
         ((folder, "--top", 3, *output), "--top is about images"),
+        ((folder, "--rank-by", "loss", *output), "--rank-by is about images"),
+        ((folder, "--images", "--rank-by", "size", *output), "by loss or by uncertainty"),
+        ((raw, "--images", "--rank-by", "uncertainty", *output), "No uncertainty of each image"),
         ((folder, "--images", "-o", tmp_path / "a.gif"), ".png, .svg"),
     ):
         result = cli(*args)

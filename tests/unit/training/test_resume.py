@@ -7,14 +7,22 @@ and both histories.
 from __future__ import annotations
 
 import itertools
+import json
 from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from napari_gland_mtl.errors import CheckpointError, NonFiniteLossError
-from napari_gland_mtl.training import EpochFinished, StepFinished, TrainingFinished, learner
+from napari_gland_mtl.training import (
+    EpochFinished,
+    StepFinished,
+    TrainingFinished,
+    TrainingNotice,
+    learner,
+)
 from napari_gland_mtl.training import trainer as trainer_module
 from napari_gland_mtl.training.state import STATE_FILE
 
@@ -254,6 +262,55 @@ def test_a_state_that_cannot_be_read_is_refused(tmp_path, start, go_on, play, da
         (tmp_path / "state.pt").rename(path)
     with pytest.raises(CheckpointError, match=r"state\.safetensors cannot be resumed from"):
         go_on(tmp_path)
+
+
+def collapsed(network):
+    return {"score": 0.1, "largest_region_share": 1.0}
+
+
+def forget_what_was_said(path):
+    """As versions wrote the state that did not keep it."""
+    with safe_open(path, framework="pt") as file:
+        progress = json.loads(file.metadata()["progress"])
+    assert progress.pop("said") == ["constant"]
+    save_file(load_file(path), path, metadata={"progress": json.dumps(progress)})
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "earlier version"])
+def test_a_resumed_run_does_not_repeat_a_notice(tmp_path, start, go_on, play, only, kept):
+    first = start(tmp_path)
+    first.validate = collapsed
+    (notice,) = only(play(first, 6), TrainingNotice)
+    if not kept:
+        forget_what_was_said(tmp_path / STATE_FILE)
+    resumed = go_on(tmp_path)
+    resumed.validate = collapsed
+    events = play(resumed)
+    assert only(events, TrainingNotice) == ([] if kept else [notice])
+    assert len(only(events, EpochFinished)) == 2
+    noted = (tmp_path / "notices.txt").read_text(encoding="utf-8").splitlines()
+    assert noted == [f"epoch {e}: {notice.text}" for e in ((1,) if kept else (1, 2))]
+    whole = start(tmp_path / "whole")
+    whole.validate = collapsed
+    play(whole)
+    assert files_of(tmp_path) == files_of(tmp_path / "whole")
+
+
+def test_new_trouble_is_said_after_resuming(tmp_path, start, go_on, play, only):
+    """Once, though the run is killed at that moment: the state of that epoch knows of it."""
+    first = start(tmp_path)
+    first.validate = lambda network: {"largest_region_share": 0.6}
+    assert only(play(first, 4), TrainingNotice) == []
+    resumed = go_on(tmp_path)
+    resumed.validate = collapsed
+    events = resumed.run()
+    said = next(event for event in events if isinstance(event, TrainingNotice))
+    events.close()
+    assert "collapsed" in said.text
+    again = go_on(tmp_path)
+    assert again.progress.step == 8
+    again.validate = collapsed
+    assert only(play(again), TrainingNotice) == []
 
 
 @pytest.mark.parametrize("fails_in", [1, 6])

@@ -37,6 +37,7 @@ PROGRESS = Progress(
     loss_sums={"topology": 0.1 + 0.2},
     measures={"score": 1e-17},
     bfloat16=False,
+    said=["constant"],
 )
 
 

@@ -55,6 +55,15 @@ def test_new_trouble_is_said_although_old_trouble_goes_on():
     assert watch.notices({"largest_region_share": 1.0}, weighting(-1.5, -1.5)) == []
 
 
+def test_what_was_said_before_is_not_said_again():
+    first = CollapseWatch()
+    first.notices({"largest_region_share": 1.0}, weighting(geometry=-1.5))
+    assert first.said == ["bound geometry", "constant"]
+    second = CollapseWatch(first.said)
+    (text,) = second.notices({"largest_region_share": 1.0}, weighting(3.0, -1.5))
+    assert "segmentation" in text
+
+
 def test_zero_is_no_bound_to_be_warned_of():
     """With a bound at 0 the weight is 1 there: nothing drowns and nothing vanishes."""
     made = UncertaintyWeighting(NAMES, minimum=0.0, maximum=3.0)
