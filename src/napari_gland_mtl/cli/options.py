@@ -79,7 +79,8 @@ WeightingOption = Annotated[
     typer.Option(
         metavar="uncertainty|fixed|equal|…",
         help="How the losses are weighted: also instance, instance_pixel, convex, convex_trained, "
-        "alternating, upgrad, mgda, pcgrad, aligned_mtl, imtl_g. (default: uncertainty)",
+        "alternating, upgrad, mgda, pcgrad, aligned_mtl, imtl_g. (default: fixed "
+        "to train, uncertainty to fine-tune)",
         show_default=False,
     ),
 ]

@@ -55,7 +55,7 @@ class SegmentConfig(BaseModel):
     )
     flips: bool = Field(
         default=True,
-        description="Average over the four flips of every tile: better, four times the work.",
+        description="Average the four flips of every tile: a little better, four times the work.",
     )
     quarter_turns: bool = Field(
         default=False,

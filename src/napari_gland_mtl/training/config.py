@@ -64,7 +64,7 @@ class TrainingConfig(BaseModel):
         default=LOSS_NAMES, min_length=1, description="Which of the four losses count."
     )
     weighting: WeightingName = Field(
-        default="uncertainty", description="How the losses are weighted against each other."
+        default="fixed", description="How the losses are weighted against each other."
     )
     loss_weights: dict[str, float] = Field(
         default={

@@ -32,6 +32,7 @@ TINY = TrainingConfig(
     batch_size=2,
     epochs=3,
     patches_per_epoch=4,
+    weighting="uncertainty",
     device="cpu",
     precision="float32",
 )

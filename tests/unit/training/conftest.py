@@ -99,6 +99,7 @@ def settings():
             "batch_size": 4,
             "patches_per_epoch": 16,
             "epochs": 3,
+            "weighting": "uncertainty",
             "log_var_warmup_steps": 3,
             # As plain as can be: what a test is about it asks for.
             "dropout": 0.0,

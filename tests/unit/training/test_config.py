@@ -19,10 +19,12 @@ from napari_gland_mtl.training import TrainingConfig, build_weighting
 PAIR = ("segmentation", "topology")
 
 
-def test_all_losses_count_by_default_and_their_weights_are_learned():
+def test_all_losses_count_by_default_with_the_weights_that_served_best():
     config = TrainingConfig()
     assert config.losses == LOSS_NAMES
-    assert isinstance(build_weighting(config), UncertaintyWeighting)
+    weights = build_weighting(config).weights().tolist()
+    assert weights == pytest.approx([0.1, 0.6, 0.22, 0.08])
+    assert not list(build_weighting(config).parameters())
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,9 @@ def test_each_weighting_is_built_for_the_losses_chosen(weighting, kind, losses):
 
 def test_warm_up_and_bounds_reach_the_weighting():
     built = build_weighting(
-        TrainingConfig(log_var_warmup_steps=7, log_var_min=-2.0, log_var_max=None)
+        TrainingConfig(
+            weighting="uncertainty", log_var_warmup_steps=7, log_var_min=-2.0, log_var_max=None
+        )
     )
     assert (built.warmup_steps, built.minimum, built.maximum) == (7, -2.0, None)
 

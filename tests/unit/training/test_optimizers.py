@@ -19,7 +19,7 @@ PAIR = ("segmentation", "topology")
 
 
 def built(**changed):
-    config = TrainingConfig(**changed)
+    config = TrainingConfig(**{"weighting": "uncertainty", **changed})
     network, weighting = nn.Linear(2, 2), build_weighting(config)
     return build_optimizers(config, network, weighting), network, weighting
 
