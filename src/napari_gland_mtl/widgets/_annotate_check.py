@@ -88,7 +88,7 @@ class CheckPanel(QWidget):
         self._repair_task = Task("repair", self)
         self._repair_task.done.connect(self._on_repaired)
         for task in (self._check_task, self._repair_task):
-            task.failed.connect(lambda error: self.failed.emit(error_text(error)))
+            task.failed.connect(self._on_failed)
         self.show_found([])
 
     @property
@@ -109,6 +109,7 @@ class CheckPanel(QWidget):
         self._timer.stop()
         self._check_task.forget()
         self._area, self._following, self._words = area, False, ""
+        self.undo_button.setVisible(self._undo is not None and self._undo.area is area)
         self.show_found([])
 
     def check(self) -> None:
@@ -204,6 +205,10 @@ class CheckPanel(QWidget):
         self._words = _repair_text(done.mended)
         self.remove_mark()
         self._check()
+
+    def _on_failed(self, error: BaseException) -> None:
+        self.repair_button.setEnabled(bool(self._found))  # it can be tried again
+        self.failed.emit(error_text(error))
 
     def _apply(self, done: _Repaired) -> None:
         _annotation_layers.set_labels(done.area.regions_layer, done.mended.regions)

@@ -1,21 +1,20 @@
-"""What is asked of projects on disk, in a thread: to list areas, and to rename, assign, remove
-and restore them.
+"""What is asked of projects on disk, in a thread: to list areas, and to change, remove and restore
+them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import AnnotationConflictError, GlandMTLError
 from ._annotation_places import ImageIdentity, Places, places_of
 
 if TYPE_CHECKING:
     from ..annotations.project import StoredArea
-    from ._annotation_area import OpenArea
-    from ._annotation_store import Snapshot
+    from ._annotation_store import AreaStore, Snapshot
 
 Identity = tuple[Path, str]
 """The project of an area, and its key in it."""
@@ -43,22 +42,20 @@ class Listed:
 
 @dataclass(frozen=True)
 class Changed:
-    """An area that was renamed, removed or restored, or the last of several.
+    """An area that was changed, removed or restored.
 
     Attributes
     ----------
     what : str
-        ``"renamed"``, ``"removed"``, ``"restored"`` or ``"assigned"`` to a patient.
+        ``"renamed"``, ``"assigned"`` to a patient, ``"removed"`` or ``"restored"``.
     identity : tuple
     name : str
-    area : OpenArea or None
-        If it is open.
+        Of the area, as far as it is known.
     """
 
     what: str
     identity: Identity
-    name: str
-    area: OpenArea | None = None
+    name: str = ""
 
 
 def listing(image: ImageIdentity) -> Callable[[], Listed]:
@@ -80,57 +77,44 @@ def listing(image: ImageIdentity) -> Callable[[], Listed]:
     return find
 
 
-def renaming(identity: Identity, name: str) -> Callable[[], Changed]:
-    """What gives an area that is not open another name."""
+def changing(what: str, identity: Identity, update: Mapping[str, Any]) -> Callable[[], Changed]:
+    """What gives an area that is not open another name or patient."""
 
-    def rename() -> Changed:
-        from ..annotations.project import AnnotationProject
+    def change() -> Changed:
+        try:
+            _change(identity, update)
+        except AnnotationConflictError:  # it was saved at that very moment
+            _change(identity, update)
+        return Changed(what, identity)
 
-        project = AnnotationProject(identity[0])
-        area, revision = project.load(identity[1])
-        info = area.info.model_copy(update={"name": name})
-        project.save(identity[1], replace(area, info=info), revision)
-        return Changed("renamed", identity, name)
-
-    return rename
+    return change
 
 
-def assigning(identities: Sequence[Identity], patient: str) -> Callable[[], Changed]:
-    """What says of areas that are not open whose tissue they show."""
-
-    def assign() -> Changed:
-        for identity in identities:
-            try:
-                _assign(identity, patient)
-            except AnnotationConflictError:  # it was saved at that very moment
-                _assign(identity, patient)
-        return Changed("assigned", identities[-1], patient)
-
-    return assign
-
-
-def _assign(identity: Identity, patient: str) -> None:
+def _change(identity: Identity, update: Mapping[str, Any]) -> None:
     from ..annotations.project import AnnotationProject
 
     project = AnnotationProject(identity[0])
     area, revision = project.load(identity[1])
-    if area.info.patient != patient:
-        info = area.info.model_copy(update={"patient": patient})
+    info = area.info.model_copy(update=dict(update))
+    if info != area.info:
         project.save(identity[1], replace(area, info=info), revision)
 
 
 def removing(
-    identity: Identity, name: str, area: OpenArea | None, snapshot: Snapshot | None
+    identity: Identity,
+    name: str,
+    store: AreaStore | None = None,
+    snapshot: Snapshot | None = None,
 ) -> Callable[[], Changed]:
     """What removes an area, with its last changes if it is open."""
 
     def remove() -> Changed:
         from ..annotations.project import AnnotationProject
 
-        if area is not None and snapshot is not None:
-            area.store.write(snapshot)
+        if store is not None:
+            return Changed("removed", store.remove(snapshot), name)
         AnnotationProject(identity[0]).remove(identity[1])
-        return Changed("removed", identity, name, area)
+        return Changed("removed", identity, name)
 
     return remove
 

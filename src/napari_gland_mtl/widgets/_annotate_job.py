@@ -135,6 +135,11 @@ def open_area_job(project: Path, key: str, being_written: Callable[[], bool]) ->
     return job
 
 
+def read_again(ready: AreaReady) -> AreaReady:
+    """The area as it is on disk now."""
+    return _loaded(ready.project, ready.key, ready.new)
+
+
 def with_prediction(area: Area, found: Segmentation) -> Area:
     """The area with a model's labels, as far as they are to be taken for annotation.
 

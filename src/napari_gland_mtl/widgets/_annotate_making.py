@@ -14,9 +14,8 @@ from ..jobs.events import Event, JobFailed, Notice, Stage, Started, TileDone
 from ..jobs.runner import JobState, JobStatus
 from . import _annotation_layers, _layers
 from ._annotate_areas import AreasPanel
-from ._annotate_assigning import PatientAssigner
 from ._annotate_inputs import AnnotateInputs, identity_of
-from ._annotate_job import AreaReady, new_area_job, open_area_job
+from ._annotate_job import AreaReady, new_area_job, open_area_job, read_again
 from ._annotate_list import Row
 from ._annotate_next import NOTHING_LEFT, GlandChosen, chosen_words, next_area_job
 from ._annotate_tools import AreaTools
@@ -30,6 +29,7 @@ from ._message_box import MessageBox
 from ._view import canvas_size, main_window, world_corners, zoom_to
 
 if TYPE_CHECKING:
+    from ..annotations.area import AreaInfo
     from ..jobs.runner import Job
 
 
@@ -46,8 +46,6 @@ class AreaMaker(QObject):
     areas : AreasPanel
         Says whose tissue a new one shows; rests while one is made.
     session : OpenAnnotations
-    assigner : PatientAssigner
-        Writes nothing meanwhile.
     tools : AreaTools
         Made ready when an area is there.
     message : MessageBox
@@ -70,13 +68,12 @@ class AreaMaker(QObject):
         inputs: AnnotateInputs,
         areas: AreasPanel,
         session: OpenAnnotations,
-        assigner: PatientAssigner,
         tools: AreaTools,
         message: MessageBox,
     ) -> None:
         super().__init__(dock)
         self._viewer, self._dock, self._inputs, self._areas = viewer, dock, inputs, areas
-        self._session, self._assigner = session, assigner
+        self._session, self._changes = session, session.changes
         self._tools, self._message = tools, message
         self._image: Any = None
         self._gland: UncertainGland | None = None
@@ -84,6 +81,7 @@ class AreaMaker(QObject):
         self.bridge.event_arrived.connect(self._on_event)
         self.bridge.progressed.connect(inputs.run_panel.show_status)
         self.bridge.ended.connect(self._on_ended)
+        self.destroyed.connect(self._changes.release)  # the queue outlives the dock
         inputs.run_panel.run_clicked.connect(self.new)
         inputs.run_panel.cancel_clicked.connect(self.bridge.cancel)
         areas.list.open_clicked.connect(self.open)
@@ -161,17 +159,27 @@ class AreaMaker(QObject):
         if self.bridge.running:
             return False
         self._message.clear_message()
-        self._start(open_area_job(*row.identity, self._being_written(row)), image)
+        unsaved = [area for area in self._session.unsaved if area.identity == row.identity]
+        if unsaved:
+            self._try(lambda: self._open_again(image, unsaved[0]))
+        else:
+            self._start(open_area_job(*row.identity, self._being_written(row)), image)
         return True
+
+    def _open_again(self, image: Any, unsaved: OpenArea) -> None:
+        area = self._session.open_again(self._fitting(image, unsaved.info), unsaved)
+        self._inputs.fold.collapse(animate=False)
+        self._go_to(area)
+        self.shown.emit()
 
     def _being_written(self, row: Row) -> Callable[[], bool]:
         """What says in a thread whether the area on disk is about to change from here."""
-        session, assigner = self._session, self._assigner
-        return lambda: assigner.writing or session.is_closing(*row.identity)
+        session, changes = self._session, self._changes
+        return lambda: changes.writing or session.is_closing(*row.identity)
 
     def _start(self, job: Job, image: Any) -> None:
         self._image, self._gland = image, None
-        self._assigner.hold()
+        self._changes.hold()
         self._inputs.run_panel.show_busy("Starting")
         self._enable(False)
         self.bridge.start(job, "gland-mtl annotate")
@@ -210,16 +218,16 @@ class AreaMaker(QObject):
 
     def _on_ended(self, status: JobStatus) -> None:
         self._image = None
-        self._assigner.release()
+        self._changes.release()
         self._enable(True)
         stopped = status.state is JobState.STOPPED
         self._inputs.run_panel.show_idle("Stopped; no area was made." if stopped else "")
         self._inputs.refresh()
 
     def _show_area(self, ready: AreaReady) -> None:
-        image = self._image if _layers.is_open(self._viewer, self._image) else None
-        if image is not None and not _annotation_layers.fits(image, ready.area.info):
-            image = None
+        if self._changes.queue.written_meanwhile((ready.project, ready.key)):
+            ready = read_again(ready)  # else the next save would take it for another window's
+        image = self._fitting(self._image, ready.area.info)
         self._session.attach(main_window(self._dock))
         area = self._session.open(image, ready.project, ready.key, ready.revision, ready.area)
         self._inputs.fold.collapse(animate=False)
@@ -230,6 +238,11 @@ class AreaMaker(QObject):
         if ready.new:
             self._take_up_a_tool(area, begun=bool(ready.area.glands.any()))
         self.shown.emit()
+
+    def _fitting(self, image: Any, info: AreaInfo) -> Any:
+        """The image, if an area can be shown over it."""
+        shown = _layers.is_open(self._viewer, image)
+        return image if shown and _annotation_layers.fits(image, info) else None
 
     def _take_up_a_tool(self, area: OpenArea, begun: bool) -> None:
         if area.glands_layer is None:

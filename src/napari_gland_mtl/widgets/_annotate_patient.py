@@ -47,7 +47,7 @@ class PatientField(QWidget):
         self.edit.setAccessibleName("Patient")
         self.edit.setPlaceholderText(UNKNOWN)
         self.edit.setToolTip(HELP)
-        self.edit.editingFinished.connect(self._on_finished)
+        self.edit.editingFinished.connect(self.finish)
         label = QLabel("Patient")
         label.setToolTip(HELP)
         label.setBuddy(self.edit)
@@ -94,7 +94,8 @@ class PatientField(QWidget):
         listed = ", ".join(name or UNKNOWN for name in names)
         self.edit.setPlaceholderText(UNKNOWN if alone else f"{SEVERAL}{listed}")
 
-    def _on_finished(self) -> None:
+    def finish(self) -> None:
+        """Pass on what is typed, as when the field is left."""
         if self.edit.isModified():
             self.edit.setModified(False)
             self._known = True

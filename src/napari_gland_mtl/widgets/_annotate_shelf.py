@@ -6,6 +6,7 @@ Each is asked of the disk in a thread; what is open changes in the session, whic
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,7 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog, QInputDialog, QWidget
 
 from ._annotate_areas import AreasPanel
-from ._annotate_assigning import PatientAssigner
-from ._annotate_files import Changed, Identity, Listed, listing, removing, renaming, restoring
+from ._annotate_files import Changed, Identity, Listed, listing
 from ._annotate_list import Row
 from ._annotation_places import ImageIdentity, choose_place
 from ._annotation_session import OpenAnnotations
@@ -36,8 +36,6 @@ class AreaShelf(QObject):
     identity : callable
         What recognises the chosen image, None if there is none.
     session : OpenAnnotations
-    assigner : PatientAssigner
-        Takes the patient that is entered.
     areas : AreasPanel
         Shows the list.
     message : MessageBox
@@ -47,7 +45,7 @@ class AreaShelf(QObject):
     failed : Signal(object)
         An error.
     renamed : Signal
-        An open area has another name.
+        An area has another name, or will have it in a moment.
     """
 
     failed = Signal(object)
@@ -58,23 +56,19 @@ class AreaShelf(QObject):
         dock: QWidget,
         identity: Callable[[], ImageIdentity | None],
         session: OpenAnnotations,
-        assigner: PatientAssigner,
         areas: AreasPanel,
         message: MessageBox,
     ) -> None:
         super().__init__(dock)
         self._dock, self._identity, self._session = dock, identity, session
-        self._assigner, self._areas, self._message = assigner, areas, message
+        self._changes, self._areas, self._message = session.changes, areas, message
         self._listed: Listed | None = None
         self._listing = Task("areas", self)
-        self._changing = Task("change", self)
         self._listing.done.connect(self._on_listed)
-        self._changing.failed.connect(self._release)
-        for source in (self._changing, assigner):
-            source.done.connect(self._on_changed)
-        for source in (self._listing, self._changing, assigner):
+        self._changes.done.connect(self._on_changed)
+        self._changes.idle.connect(self.refresh)
+        for source in (self._listing, self._changes):
             source.failed.connect(self.failed)
-        assigner.failed.connect(self.refresh)
         areas.list.rename_clicked.connect(self._ask_for_name)
         areas.list.remove_clicked.connect(self.remove)
         areas.place_clicked.connect(self._ask_for_place)
@@ -83,12 +77,12 @@ class AreaShelf(QObject):
     @property
     def running(self) -> bool:
         """Whether something is done in a thread, or its end has not been shown yet."""
-        return self._listing.running or self._changing.running or self._assigner.running
+        return self._listing.running or self._changes.running
 
     @property
     def bridges(self) -> list[Any]:
         """What runs threads."""
-        return [part.bridge for part in (self._listing, self._changing, self._assigner)]
+        return [self._listing.bridge]
 
     # ---------------------------------------------------------------- the list
 
@@ -118,9 +112,11 @@ class AreaShelf(QObject):
         for project, stored in listed.areas:
             trouble = _trouble(stored.info.slide_shape, listed.image.shape)
             area = self._session.in_memory(project, stored.key)
+            if area is not None and not stored.error:
+                stored = replace(stored, info=area.info)  # what is on disk may be older
             rows.append(Row(project, stored, area in self._session.areas, trouble))
             if not trouble and not stored.error:
-                infos.append(stored.info if area is None else area.info)
+                infos.append(stored.info)
         self._areas.show_areas(listed.places, rows)
         self._show_patient(infos)
         current = self._session.current
@@ -131,7 +127,7 @@ class AreaShelf(QObject):
         current, field = self._session.current, self._areas.patient
         slideless = None if current is None or current.image is not None else current.info
         field.allow(slideless is None or any(info is slideless for info in infos))
-        if not self._assigner.running:  # else what was listed is not what was entered
+        if not self._changes.running:  # else what was listed is not what was entered
             field.show_areas(infos)
 
     def _on_listed(self, listed: Listed) -> None:
@@ -146,30 +142,20 @@ class AreaShelf(QObject):
     def rename(self, row: Row, name: str) -> None:
         """Give an area another name."""
         name = name.strip()
-        if not name or name == row.stored.info.name:
-            return
-        known = self._session.find(*row.identity)
-        if known is None:
-            self._changing.start(renaming(row.identity, name))
-        else:
-            known.change(name=name)
+        if name:
+            self._changes.rename(row.identity, name)
             self.renamed.emit()
 
     def remove(self, row: Row) -> None:
         """Remove an area from its project; a button brings it back."""
-        known = self._session.find(*row.identity)
-        snapshot = None
-        if known is not None:
-            snapshot = known.snapshot()
-            known.state.hold()
         self._message.clear_message()
-        self._changing.start(removing(row.identity, row.stored.info.name, known, snapshot))
+        self._changes.remove(row.identity, row.stored.info.name)
 
     def assign(self, patient: str) -> None:
         """Say of all areas of the image whose tissue they show."""
         sound = [row for row in self._areas.list.rows if not (row.trouble or row.stored.error)]
         areas = [row.identity for row in sound] + self._not_listed_yet()
-        self._assigner.assign(dict.fromkeys(areas), patient)
+        self._changes.assign(dict.fromkeys(areas), patient)
 
     def _not_listed_yet(self) -> list[Identity]:
         """Areas of the image that were made or copied since; those that are listed among them."""
@@ -183,11 +169,6 @@ class AreaShelf(QObject):
             and tuple(area.info.slide_shape) == shape
         ]
 
-    def _release(self, error: BaseException) -> None:
-        """An area was not removed: it is saved again."""
-        for area in self._session.areas:
-            area.state.release()
-
     def choose_folder(self, folder: str | Path) -> None:
         """Keep new areas of the chosen image in a folder; those there are listed."""
         identity = self._identity()
@@ -197,13 +178,10 @@ class AreaShelf(QObject):
 
     def _on_changed(self, changed: Changed) -> None:
         if changed.what == "removed":
-            if changed.area is not None:
-                self._session.close(changed.area, save=False)
-            restore = partial(self._changing.start, restoring(changed.identity, changed.name))
+            restore = partial(self._changes.restore, changed.identity, changed.name)
             self._message.show_notice(f"“{changed.name}” was removed.", "Undo", restore)
         elif changed.what == "restored":
             self._message.show_notice(f"“{changed.name}” is back.")
-        self.refresh()
 
     # ---------------------------------------------------------------- questions
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,13 +122,14 @@ class OpenArea:
         Called with this object and whether a change is certain.
     on_moved : callable
         Called when its place or its name has changed.
+    state : SaveState
+        What of it is saved.
 
     Attributes
     ----------
     info : AreaInfo
     layers : dict of str to napari.layers.Labels
         By role.
-    state : SaveState
     """
 
     def __init__(
@@ -138,9 +140,10 @@ class OpenArea:
         area: Area,
         on_edited: Callable[[OpenArea, bool], None],
         on_moved: Callable[[], None],
+        state: SaveState,
     ) -> None:
         self.store, self.image, self.info = store, image, area.info
-        self.state = SaveState()
+        self.state = state
         self._viewer = viewer
         self._on_edited, self._on_moved = on_edited, on_moved
         self._kept_glands = area.glands
@@ -149,6 +152,11 @@ class OpenArea:
         self.layers: dict[str, Labels] = _annotation_layers.add_area_layers(viewer, image, area)
         for emitter, callback in self._connections():
             emitter.connect(callback)
+
+    @property
+    def identity(self) -> tuple[Path, str]:
+        """What recognises it: its project, and its key in it."""
+        return self.store.project, self.store.key
 
     @property
     def regions_layer(self) -> Labels:
@@ -189,9 +197,12 @@ class OpenArea:
             self._on_edited(self, True)
 
     def on_written(self, written: Written, now: float) -> None:
-        """A snapshot of it is on disk, perhaps under another name."""
+        """A snapshot of it is on disk, perhaps under another name.
+
+        Not so if it was renamed since: that name is still to be saved.
+        """
         self.state.succeeded(now)
-        if written.info.name != self.info.name:
+        if self.info.name == written.asked != written.info.name:
             self._set_info(self.info.model_copy(update={"name": written.info.name}))
 
     def close(self) -> None:

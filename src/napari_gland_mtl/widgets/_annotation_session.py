@@ -18,8 +18,11 @@ from qtpy.QtWidgets import QMessageBox, QWidget
 
 from ..errors import GlandMTLError
 from . import _annotation_layers
-from ._annotation_area import OpenArea
-from ._annotation_store import AreaStore, Snapshot, Written
+from ._annotation_area import OpenArea, SaveState
+from ._annotation_changes import AreaChanges
+from ._annotation_queue import said
+from ._annotation_saving import Outcome, save_all, save_at_the_end, saving
+from ._annotation_store import AreaStore, Written
 from ._annotation_task import Task
 from ._drawing_guard import DrawingGuard
 from ._error_text import error_text
@@ -31,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 TICK_MS = 250
 TIDY_S = 0.3
-Outcome = tuple[OpenArea, Written | BaseException]
 
 
 class OpenAnnotations(QObject):
@@ -43,6 +45,10 @@ class OpenAnnotations(QObject):
 
     Attributes
     ----------
+    changes : AreaChanges
+        Renames, removes and assigns areas, open or not.
+    about_to_save : Signal
+        Everything will be saved at once: what is only typed yet must be passed on.
     areas_changed : Signal
         An area was opened or closed, or another one is the current one.
     edited : Signal(object)
@@ -57,6 +63,7 @@ class OpenAnnotations(QObject):
         An `OpenArea` that is closed because the user removed one of its layers.
     """
 
+    about_to_save = Signal()
     areas_changed = Signal()
     edited = Signal(object)
     saved = Signal(object, object)
@@ -73,13 +80,14 @@ class OpenAnnotations(QObject):
         self._frames: Any = None
         self._task = Task("autosave", self)
         self._task.done.connect(self._on_saved)
+        self.changes = AreaChanges(self)
         self._timer = QTimer(self)
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self._tick)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.layers.selection.events.active.connect(self._follow_active)
         # A partial is held strongly, unlike a method of an object that is being destroyed.
-        self._last = partial(_save_all, self.areas, self._closing)
+        self._last = partial(save_at_the_end, self.areas, self._closing, self.changes.queue)
         application = QCoreApplication.instance()
         application.aboutToQuit.connect(self._last)
         self.destroyed.connect(
@@ -89,6 +97,7 @@ class OpenAnnotations(QObject):
                 [
                     partial(application.aboutToQuit.disconnect, self._last),
                     self._task.bridge.disconnect_application,
+                    self.changes.bridge.disconnect_application,
                     self.areas.clear,
                     self._closing.clear,
                 ],
@@ -117,14 +126,16 @@ class OpenAnnotations(QObject):
         known = self.find(project, key)
         if known is None:
             store = AreaStore(project, key, revision, area)
-            known = OpenArea(self._viewer, image, store, area, self._on_edited, self._show_frames)
-            known.state.begun()
-            known.state.succeeded(time.monotonic())
-            self.areas.append(known)
-            self._show_frames()
-            self._timer.start()
+            known = self._show(image, store, area, SaveState(saved_at=time.monotonic()))
         self.make_current(known)
-        self.areas_changed.emit()
+        return known
+
+    def open_again(self, image: Any, closed: OpenArea) -> OpenArea:
+        """Show an area of `unsaved` as it is in memory; what is on disk is older."""
+        area = closed.store.area(closed.snapshot())
+        self._closing.remove(closed)
+        known = self._show(image, closed.store, area, closed.state)
+        self.make_current(known)
         return known
 
     def find(self, project: Path, key: str) -> OpenArea | None:
@@ -197,15 +208,19 @@ class OpenAnnotations(QObject):
         Raises
         ------
         GlandMTLError
-            If an area could not be saved; the others were.
+            If something could not be saved; the rest was.
         """
-        outcomes = _save_all(self.areas, self._closing)
+        self.about_to_save.emit()
+        outcomes = save_all([*self._closing, *self.areas])
         self._on_saved(outcomes)
-        for _, outcome in outcomes:
-            if isinstance(outcome, GlandMTLError):
-                raise outcome
-            if isinstance(outcome, BaseException):
-                raise GlandMTLError(error_text(outcome)) from outcome
+        errors = [said(outcome) for _, outcome in outcomes if isinstance(outcome, BaseException)]
+        try:
+            self.changes.finish()
+        except GlandMTLError as error:
+            errors.append(error)
+        if errors:
+            texts = dict.fromkeys(str(error) for error in errors)
+            raise errors[0] if len(texts) == 1 else GlandMTLError("\n".join(texts))
 
     def move(self, area: OpenArea, project: Path) -> None:
         """Go on with an area in another project.
@@ -227,6 +242,15 @@ class OpenAnnotations(QObject):
         if event.type() == QEvent.Type.WindowActivate:
             self.activated.emit()
         return False
+
+    def _show(self, image: Any, store: AreaStore, area: Area, state: SaveState) -> OpenArea:
+        known = OpenArea(
+            self._viewer, image, store, area, self._on_edited, self._show_frames, state
+        )
+        self.areas.append(known)
+        self._show_frames()
+        self._timer.start()
+        return known
 
     def _show_frames(self) -> None:
         areas = [area.regions_layer for area in self.areas]
@@ -259,7 +283,7 @@ class OpenAnnotations(QObject):
             return
         due = [area for area in [*self._closing, *self.areas] if area.state.due(now)]
         if due:
-            self._task.start(_saving(due))
+            self._task.start(saving(due))
         elif not self.areas and not self._closing:
             self._timer.stop()
 
@@ -295,34 +319,3 @@ def _end(last: Callable[[], Any], releases: Sequence[Callable[[], Any]], *_: Any
     last()
     for release in releases:
         release()
-
-
-def _saving(areas: Sequence[OpenArea]) -> Callable[[], list[Outcome]]:
-    """What saves these areas as they are now, to be called in a thread."""
-    snapshots = [(area, _snapshot(area)) for area in areas]
-    for area in areas:
-        area.state.begun()
-    return lambda: [(area, _write(area, snapshot)) for area, snapshot in snapshots]
-
-
-def _snapshot(area: OpenArea) -> Snapshot | BaseException:
-    try:
-        return area.snapshot()
-    except (ValueError, MemoryError) as error:
-        return error
-
-
-def _write(area: OpenArea, snapshot: Snapshot | BaseException) -> Written | BaseException:
-    if isinstance(snapshot, BaseException):
-        return snapshot
-    try:
-        return area.store.write(snapshot)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the user must hear of it
-        return error
-
-
-def _save_all(areas: list[OpenArea], closing: list[OpenArea], *_: Any) -> list[Outcome]:
-    # A save may be under way whose end nobody has heard of: the store waits for it, and writes
-    # again if it failed.
-    changed = [area for area in [*closing, *areas] if area.state.unsaved]
-    return _saving(changed)()

@@ -22,7 +22,6 @@ from qtpy.QtWidgets import QFileDialog, QMainWindow, QVBoxLayout, QWidget
 from ..errors import GlandMTLError
 from ._annotate_area_panel import AreaPanel
 from ._annotate_areas import AreasPanel
-from ._annotate_assigning import PatientAssigner
 from ._annotate_inputs import AnnotateInputs
 from ._annotate_list import Row
 from ._annotate_making import AreaMaker
@@ -60,17 +59,13 @@ class AnnotateWidget(QWidget):
         self.areas = AreasPanel()
         self.panel = AreaPanel(napari_viewer)
         self._arrange()
-        assigner = PatientAssigner(self, self.session)
-        self.shelf = AreaShelf(
-            self, self.inputs.identity, self.session, assigner, self.areas, self.message
-        )
+        self.shelf = AreaShelf(self, self.inputs.identity, self.session, self.areas, self.message)
         self.maker = AreaMaker(
             napari_viewer,
             self,
             self.inputs,
             self.areas,
             self.session,
-            assigner,
             self.panel.tools,
             self.message,
         )
@@ -117,6 +112,7 @@ class AnnotateWidget(QWidget):
             (areas.next_clicked, self.annotate_next),
             (panel.failed, self._show_error),
             (panel.elsewhere_clicked, self._ask_where_to_save),
+            (session.about_to_save, areas.patient.finish),
             (session.areas_changed, self._on_areas_changed),
             (session.edited, panel.on_edited),
             (session.saved, self._on_saved),

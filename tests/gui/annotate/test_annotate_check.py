@@ -134,6 +134,20 @@ def test_the_button_undoes_a_repair_and_leaves_what_was_painted_since(
     assert not dock.panel.check.undo_button.isVisible()
 
 
+def test_undo_is_offered_for_the_repaired_area_only(
+    viewer: Any, dock: Any, checked: Any, make_area: Any, done: Any
+) -> None:
+    before = checked.glands_layer.data.copy()
+    dock.panel.check.repair_button.click()
+    done(dock)
+    make_area(box=(600, 600, 700, 700))
+    assert not dock.panel.check.undo_button.isVisible()
+    viewer.layers.selection.active = checked.glands_layer
+    dock.panel.check.undo_button.click()
+    done(dock)
+    np.testing.assert_array_equal(checked.glands_layer.data, before)
+
+
 def test_lumen_at_the_stroma_gets_epithelium(dock: Any, make_area: Any, done: Any) -> None:
     area = make_area(way="Regions")
     regions = np.full((200, 300), STROMA, np.uint8)

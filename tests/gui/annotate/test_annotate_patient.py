@@ -47,13 +47,13 @@ def enter(dock: Any, type_in: Any, done: Any) -> Any:
 @pytest.fixture
 def slow_assignment(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Closed areas get their patient only when this is set."""
-    go, write = threading.Event(), _annotate_files._assign
+    go, write = threading.Event(), _annotate_files._change
 
     def wait(*arguments: Any) -> None:
         go.wait(20)
         write(*arguments)
 
-    monkeypatch.setattr(_annotate_files, "_assign", wait)
+    monkeypatch.setattr(_annotate_files, "_change", wait)
     yield go
     go.set()
 

@@ -155,7 +155,7 @@ def test_an_open_area_is_renamed_with_its_layers(
 
 
 def test_a_closed_area_is_renamed_and_a_name_in_use_is_not_taken_twice(
-    dock: Any, make_area: Any, on_disk: Any, done: Any
+    dock: Any, make_area: Any, on_disk: Any, done: Any, qtbot: Any
 ) -> None:
     make_area()
     make_area(box=(600, 600, 800, 800))
@@ -164,9 +164,12 @@ def test_a_closed_area_is_renamed_and_a_name_in_use_is_not_taken_twice(
         dock.areas.list.close_button.click()
         done(dock)
     dock.rename_area(choose(dock, "area 2"), "area 1")
-    done(dock)
-    assert list(on_disk()) == ["area 1", "area 1 (2)"]
-    assert [row.stored.info.name for row in dock.areas.list.rows] == ["area 1", "area 1 (2)"]
+
+    def listed() -> list[str]:
+        return [row.stored.info.name for row in dock.areas.list.rows]
+
+    qtbot.waitUntil(lambda: listed() == ["area 1", "area 1 (2)"], timeout=8000)
+    assert list(on_disk()) == listed()
 
 
 def test_remove_is_undone_by_a_button_with_the_last_strokes(
