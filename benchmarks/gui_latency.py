@@ -212,11 +212,13 @@ def dock_rate(dock: Any, at_most_s: float) -> Rate:
 def report(state: str, gaps: list[float]) -> int:
     """Print a state against its bars; 1 if one is missed."""
     p95, largest = float(np.percentile(gaps, 95)), max(gaps)
+    since = sum(gaps[: gaps.index(largest)]) / 1000
     held = p95 < P95_BAR_MS and largest < LARGEST_BAR_MS
     long = sum(gap > P95_BAR_MS for gap in gaps)
     print(
-        f"{state}: 95 % of {len(gaps)} gaps below {p95:.0f} ms, largest {largest:.0f} ms, {long} "
-        f"above {P95_BAR_MS:.0f} ms (bars: below {P95_BAR_MS:.0f} and {LARGEST_BAR_MS:.0f} ms, "
+        f"{state}: 95 % of {len(gaps)} gaps below {p95:.0f} ms, largest {largest:.0f} ms (after "
+        f"{since:.1f} s), {long} above {P95_BAR_MS:.0f} ms (bars: below {P95_BAR_MS:.0f} and "
+        f"{LARGEST_BAR_MS:.0f} ms, "
         f"{'held' if held else 'MISSED'})",
         flush=True,
     )

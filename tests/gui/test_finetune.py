@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QObject, Qt
 
+from napari_gland_mtl.jobs.runner import JobState, JobStatus
 from napari_gland_mtl.widgets._finetune_offer import DISMISSED, interrupted_run
+from napari_gland_mtl.widgets._finetune_panel import FinetunePanel
 from napari_gland_mtl.widgets._finetune_table import AREA, CLASS, GLANDS, SIZE, SLIDE, USE
 from napari_gland_mtl.widgets._preview_layers import preview_layers
 
@@ -359,6 +361,36 @@ def test_the_losses_of_the_training_are_shown_by_a_click(
     assert weights.isVisible()
     (run,) = runs(tmp_path)
     qtbot.waitUntil(lambda: run in weights.runs.ticked, timeout=10_000)
+
+
+def test_all_that_is_new_in_the_panel_is_painted_together(qtbot: Any) -> None:
+    """Each painting has the whole window put together anew, which takes time from a training."""
+    panel = FinetunePanel()
+    qtbot.addWidget(panel)
+    panel.show_busy("Starting")
+    panel.show_step(1, 3, 1, 100)
+    panel.resize(400, 300)
+    panel.show()
+    qtbot.waitExposed(panel)
+    qtbot.wait(300)
+    painted = Paintings(panel.bar)
+    panel.bar.installEventFilter(painted)
+    for step in (10, 20, 30):
+        before = painted.count
+        panel.show_step(1, 3, step, 100)
+        panel.show_status(JobStatus(JobState.RUNNING, done=step, total=100, remaining=step))
+        assert painted.count == before  # not before the window has time for all of it
+        qtbot.waitUntil(lambda before=before: painted.count > before, timeout=5_000)
+
+
+class Paintings(QObject):
+    """Counts how often a widget is painted."""
+
+    count = 0
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+        self.count += event.type() == QEvent.Type.Paint
+        return False
 
 
 def test_pause_holds_every_step_and_go_on_ends_it(

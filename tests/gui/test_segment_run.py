@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.layers import Labels
 
 from napari_gland_mtl.widgets import _layers
 
@@ -142,6 +143,25 @@ def test_the_window_answers_between_layers_and_the_user_may_remove_them(
     assert not widget.message.isVisible(), widget.message.text()
     assert set(results(viewer, segmented)) >= {"regions", "glands"}
     assert widget.result.isVisible()
+
+
+def test_napari_computes_once_what_a_new_layer_looks_like(
+    viewer: Any, widget: Any, image: Any, finish: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a large field each time takes a tenth of a second, in which the window waits."""
+    computed: list[str] = []
+    compute = Labels._raw_to_displayed
+
+    def counted(layer: Any, raw: Any, *rest: Any, **named: Any) -> Any:
+        if raw.shape == image.data.shape[:2] and not rest and not named:
+            computed.append(layer.name)
+        return compute(layer, raw, *rest, **named)
+
+    monkeypatch.setattr(Labels, "_raw_to_displayed", counted)
+    widget.run()
+    finish(widget)
+    assert sorted(computed) == ["tissue glands", "tissue regions"]
+    assert [layer.visible for layer in viewer.layers] == [True, True, False, True]
 
 
 def test_an_image_that_is_removed_between_two_layers_ends_the_showing_quietly(

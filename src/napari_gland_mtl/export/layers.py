@@ -44,7 +44,9 @@ def placement(mpp: float | None) -> dict[str, Any]:
     return {} if mpp is None else {"scale": (mpp, mpp), "units": ("um", "um")}
 
 
-def layers_from_segmentation(segmentation: Segmentation, name: str) -> list[LayerData]:
+def layers_from_segmentation(
+    segmentation: Segmentation, name: str, fingerprints: Mapping[str, int] | None = None
+) -> list[LayerData]:
     """Region and gland labels of a whole image as label layers, its uncertainty as an image.
 
     Parameters
@@ -53,6 +55,8 @@ def layers_from_segmentation(segmentation: Segmentation, name: str) -> list[Laye
     name : str
         The image's; the layers are called ``"<name> regions"``, ``"<name> uncertainty"`` and
         ``"<name> glands"``.
+    fingerprints : dict of str to int, optional
+        `fingerprint` of the label images by their role, for whoever has computed them.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def layers_from_segmentation(segmentation: Segmentation, name: str) -> list[Laye
         (map, attributes, ``"image"``) of the uncertainty, hidden. The glands' features are the
         table, with the label values in the column ``index``, where napari looks for them.
     """
-    summary = summary_of(segmentation)
+    summary, known = summary_of(segmentation), fingerprints or {}
     style = {"colormap": region_colors(segmentation.hierarchy), "opacity": REGIONS_OPACITY}
     gland_style = {
         "features": gland_features(segmentation.table),
@@ -69,9 +73,9 @@ def layers_from_segmentation(segmentation: Segmentation, name: str) -> list[Laye
     }
     uncertainty = segmentation.uncertainty
     return [
-        _layer(REGIONS, segmentation.regions, name, summary, style),
+        _layer(REGIONS, segmentation.regions, name, summary, style, known.get(REGIONS)),
         *([] if uncertainty is None else [_uncertainty_layer(uncertainty, name, summary)]),
-        _layer(GLANDS, segmentation.glands, name, summary, gland_style),
+        _layer(GLANDS, segmentation.glands, name, summary, gland_style, known.get(GLANDS)),
     ]
 
 
@@ -220,11 +224,13 @@ def _layer(
     name: str,
     summary: Mapping[str, Any],
     style: Mapping[str, Any],
+    known: int | None,
 ) -> LayerData:
     record = _record(role, labels, name, summary)
+    checksum = fingerprint(labels) if known is None else known
     attributes = {
         "name": f"{name} {role}",
-        "metadata": {ATTRIBUTE: {**record, "fingerprint": fingerprint(labels)}},
+        "metadata": {ATTRIBUTE: {**record, "fingerprint": checksum}},
         **placement(float(summary["mpp"])),
         **style,
     }

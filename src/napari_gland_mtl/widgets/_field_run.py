@@ -56,7 +56,8 @@ class FieldRun(Run):
         if not found.complete and not found.regions.any():
             self.notice("Stopped before the first tile was done: nothing was changed.")
             return
-        data = to_layer_data(found, placement_of(self.image), event.offset, self._mpp)
+        place = placement_of(self.image)
+        data = to_layer_data(found, place, event.offset, self._mpp, event.fingerprints)
         shown = Shown()
         showing = show_results(self._viewer, self.image, data, shown, event.outlines)
         self.showing.append(then(showing, partial(self._on_shown, shown)))

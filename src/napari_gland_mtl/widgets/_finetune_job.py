@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..jobs.events import Event, Stage
 from ..jobs.runner import Job
 from ..jobs.stop import StopToken
+from ..jobs.torch_libraries import load_torch_libraries
 from ._finetune_table import Key
 from ._segment_job import spare_the_window
 
@@ -46,6 +47,7 @@ def finetune_job(request: FinetuneRequest, preview: Preview | None) -> Job:
 
     def job(stop: StopToken) -> Iterator[Event | Any]:
         yield Stage("Loading the network")
+        load_torch_libraries()
         from ..jobs.finetune import finetune_model
         from ..jobs.finetune_config import FinetuneConfig
 
@@ -66,6 +68,7 @@ def resume_job(folder: Path, preview: Preview | None) -> Job:
 
     def job(stop: StopToken) -> Iterator[Event | Any]:
         yield Stage("Loading the network")
+        load_torch_libraries()
         from ..jobs.finetune import finetune_model
 
         spare_the_window()

@@ -82,8 +82,11 @@ class FinetunePanel(QWidget):
         """A step of the training is done."""
         self._stage = ""
         self._steps = f"Epoch {epoch:,} of {epochs:,}"
+        # A bar paints itself at once, and the window with it; this one is painted with the words.
+        self.bar.setUpdatesEnabled(False)
         self.bar.setRange(0, steps)
         self.bar.setValue(step)
+        self.bar.setUpdatesEnabled(True)
 
     def show_losses(self, losses: Mapping[str, float]) -> None:
         """The losses of the last step."""

@@ -130,6 +130,7 @@ def to_layer_data(
     placement: Placement,
     offset: tuple[float, float] = (0.0, 0.0),
     image_mpp: float | None = None,
+    fingerprints: Mapping[str, int] | None = None,
 ) -> list[LayerData]:
     """Layers for one segmentation: regions, uncertainty where it is known (hidden), glands.
 
@@ -142,6 +143,8 @@ def to_layer_data(
         (y, x) of the result's corner in the image, in the image's pixels.
     image_mpp : float, optional
         um/px of the image, where the label images may have another.
+    fingerprints : dict of str to int, optional
+        Of the label images by their role, where they are known.
 
     Returns
     -------
@@ -155,7 +158,8 @@ def to_layer_data(
         "window": _window(segmentation, offset, factor),
     }
     data: list[LayerData] = []
-    for labels, attributes, kind in layers_from_segmentation(segmentation, placement.name):
+    layers = layers_from_segmentation(segmentation, placement.name, fingerprints)
+    for labels, attributes, kind in layers:
         record = {**attributes["metadata"][ATTRIBUTE], **owner}
         glands = record["role"] == GLANDS
         style = glands_style(segmentation.table, record["summary"]) if glands else {}

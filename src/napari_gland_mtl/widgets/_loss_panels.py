@@ -14,9 +14,9 @@ from ..plots.panel import x_limits
 from ._loss_canvas import PanelCanvas
 from ._panel_grid import COLUMN_WIDTH, PanelGrid
 
-GROWTH_MS = 1000
-SHARE = 0.1
-"""Of the window's time that drawing may take while a training grows."""
+GROWTH_MS = 2000
+SHARE = 0.05
+"""Of the window's time that drawing may take while a training grows, which needs every core."""
 
 
 class LossPanels(PanelGrid):
@@ -25,7 +25,7 @@ class LossPanels(PanelGrid):
     cursor_moved = Signal(object)
     """The step or epoch that the cursor is at, or None."""
     growth_drawn = Signal()
-    """What has been added is being drawn: the time to say it in words, too."""
+    """What has been added was drawn and is about to be shown: so are the words for it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,6 +37,7 @@ class LossPanels(PanelGrid):
         self._growth.setSingleShot(True)
         self._growth.timeout.connect(self._draw_growth)
         self._drawn_at = float("-inf")
+        self._growing = False
         self.empty = QLabel()
         self.empty.setObjectName("nothing_drawn")
         self.empty.setWordWrap(True)
@@ -59,7 +60,7 @@ class LossPanels(PanelGrid):
         self._draw()
 
     def grow(self) -> None:
-        """Draw what has been added; about once a second at most."""
+        """Draw what has been added; every other second at most."""
         if self._growth.isActive():
             return
         pause = max(GROWTH_MS, self.drawing.total_ms / SHARE)
@@ -68,7 +69,18 @@ class LossPanels(PanelGrid):
 
     def _draw_growth(self) -> None:
         if self.isVisible():
+            self._growing = True
             self._draw()
+            if not self.drawing.busy:  # no panel is in view
+                self._tell_growth()
+
+    def _show_pictures(self) -> None:
+        super()._show_pictures()
+        self._tell_growth()
+
+    def _tell_growth(self) -> None:
+        if self._growing:
+            self._growing = False
             self.growth_drawn.emit()
 
     def _draw(self) -> None:

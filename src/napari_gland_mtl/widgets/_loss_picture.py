@@ -83,9 +83,16 @@ class PictureCanvas(QWidget):
         super().resizeEvent(event)
 
     def set_stale(self) -> None:
-        """Have it drawn anew when it is in view."""
+        """Have it drawn anew, at once if it is in view.
+
+        To be painted first, as one that was never in view has to be, would only show the old
+        picture again, and have the whole window put together for it.
+        """
         self._stale = True
-        self.update()
+        if self._picture is None or self.visibleRegion().isEmpty():
+            self.update()
+        else:
+            self.exposed.emit(self)
 
     def accept_keys(self) -> None:
         """Take the mouse and the keyboard."""

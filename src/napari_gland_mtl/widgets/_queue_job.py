@@ -11,6 +11,7 @@ from ..errors import GlandMTLError
 from ..jobs.events import Event, Stage
 from ..jobs.runner import Job
 from ..jobs.stop import StopToken
+from ..jobs.torch_libraries import load_torch_libraries
 from ._segment_job import spare_the_window
 
 
@@ -90,6 +91,7 @@ def queue_job(request: QueueRequest) -> Job:
 
     def job(stop: StopToken) -> Iterator[Event]:
         yield Stage("Loading the network")
+        load_torch_libraries()
         from ..jobs.segment_batch import segment_batch
         from ..jobs.segment_config import SlideConfig
 

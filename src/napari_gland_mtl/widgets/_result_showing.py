@@ -4,13 +4,14 @@ An image has at most one layer of each role, recognised by its metadata, not by 
 tenths of a second to add a layer or to remove one, so a layer of the result before takes over the
 new data where it is; only what the user has painted on since is kept, renamed, and a new layer
 made. New layers are built before the first old one is changed, so that a failure leaves
-everything as it was. All is done in pieces, between which the window answers and the user may
-remove whatever there is.
+everything as it was. They are hidden until they are in the list: napari computes what a layer
+looks like whenever a shown one is made, changed or added, and draws it in the same breath. All is
+done in pieces, between which the window answers and the user may remove whatever there is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,7 +82,8 @@ def show_results(
     for item in data:
         if not is_open(viewer, image):
             return
-        below = _show(viewer, image, item, below, fresh.get(_role(item)), shown, outlines)
+        new = fresh.get(_role(item))
+        below = yield from _show(viewer, image, item, below, new, shown, outlines)
         yield
     if is_open(viewer, image):
         _remove_others(viewer, image, data)
@@ -96,7 +98,7 @@ def _show(
     fresh: Layer | None,
     shown: Shown,
     outlines: GlandOutlines | None,
-) -> Layer:
+) -> Generator[None, None, Layer]:
     """Show one layer; gives the one that shows it."""
     old = result_layers(viewer, image).get(_role(item))
     if old is not None and fresh is None and not _edited(old):
@@ -109,6 +111,9 @@ def _show(
     # What was the lowest layer of the result may have been removed meanwhile.
     below = below if is_open(viewer, below) else image
     viewer.layers.insert(viewer.layers.index(below) + 1, layer)
+    yield
+    if is_open(viewer, layer):
+        layer.visible = item[1].get("visible", True)
     return layer
 
 
@@ -145,8 +150,9 @@ def _take_over(layer: Layer, item: LayerData, outlines: GlandOutlines | None) ->
 
 
 def _create(item: LayerData, old: Layer | None, outlines: GlandOutlines | None) -> Layer:
-    """A new layer, with what the user chose for the one that it replaces."""
-    layer = Layer.create(*item)
+    """A new layer, still hidden, with what the user chose for the one that it replaces."""
+    data, attributes, kind = item
+    layer = Layer.create(data, {**attributes, "visible": False}, kind)
     if _role(item) == GLANDS:
         _draw_outlines(layer, outlines)
         layer.contour = contour_width(layer.data.shape) if old is None else old.contour

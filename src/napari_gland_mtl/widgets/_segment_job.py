@@ -12,10 +12,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..export.layers import LayerData
+from ..export.layers import LayerData, fingerprint
+from ..export.ome_zarr import GLANDS, REGIONS
 from ..jobs.events import Event, SegmentationDone, Stage
 from ..jobs.runner import Job
 from ..jobs.stop import StopToken
+from ..jobs.torch_libraries import load_torch_libraries
 from ._gland_outlines import GlandOutlines, gland_outlines
 from ._image_source import ImageSource, Window
 from ._layer_styles import contour_width
@@ -52,11 +54,14 @@ class FieldFound(Event):
     offset : tuple of int
         (y, x) px of the image at which it begins.
     outlines : GlandOutlines
+    fingerprints : dict of str to int
+        Of the label images by their role: each takes the longer, the larger the field is.
     """
 
     segmentation: Segmentation
     offset: tuple[int, int]
     outlines: GlandOutlines
+    fingerprints: dict[str, int]
 
 
 def segmentation_job(request: SegmentRequest) -> Job:
@@ -64,6 +69,7 @@ def segmentation_job(request: SegmentRequest) -> Job:
 
     def job(stop: StopToken) -> Iterator[Event]:
         yield Stage("Loading the network")
+        load_torch_libraries()
         from ..jobs.segment import segment_image
         from ..jobs.segment_config import SegmentConfig
 
@@ -79,7 +85,8 @@ def segmentation_job(request: SegmentRequest) -> Job:
 def _found(done: SegmentationDone) -> FieldFound:
     glands = done.segmentation.glands
     outlines = gland_outlines(glands, contour_width(glands.shape))
-    return FieldFound(done.segmentation, done.offset, outlines)
+    known = {REGIONS: fingerprint(done.segmentation.regions), GLANDS: outlines.fingerprint}
+    return FieldFound(done.segmentation, done.offset, outlines, known)
 
 
 def save_job(
@@ -111,5 +118,5 @@ def spare_the_window() -> None:
     """
     from ..jobs.politeness import be_polite
 
+    import_module("pandas")  # before: who steps back and then loads keeps the window from loading
     be_polite()
-    import_module("pandas")

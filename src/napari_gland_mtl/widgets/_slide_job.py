@@ -15,6 +15,7 @@ from ..export.layers import LayerData
 from ..jobs.events import Event, SlideDone, Stage, StoreReady
 from ..jobs.runner import Job
 from ..jobs.stop import StopToken
+from ..jobs.torch_libraries import load_torch_libraries
 from ._extent import Part
 from ._image_source import ImageSource
 from ._output_state import Action, check_same_image
@@ -86,6 +87,7 @@ def slide_job(request: SlideRequest) -> Job:
 
     def job(stop: StopToken) -> Iterator[Event]:
         yield Stage("Loading the network")
+        load_torch_libraries()
         from ..jobs.segment_config import SlideConfig
         from ..jobs.segment_slide import segment_slide
         from ..slides.areas import Areas
