@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import napari_gland_mtl as gm
+from napari_gland_mtl.segmentation import probability_text
 
 IMAGE = Path(gm.__file__).parent / "samples" / "synthetic_benign.ome.tif"
 OUT = Path("results")
@@ -25,7 +26,8 @@ def main() -> None:
         gm.write_table(OUT / f"{slide.name}.csv", found.table, overwrite=True)
 
     name, probability = max(found.class_probabilities.items(), key=lambda item: item[1])
-    print(f"Looks {name} (probability {probability:.2f}). A research result, not a diagnosis.")
+    words = probability_text(probability)  # never a certainty: "over 0.99"
+    print(f"Looks {name} (probability {words}). A research result, not a diagnosis.")
 
     table = found.table  # one array per column, one row per gland; the unit is in the name
     whole = ~table["touches_border"]

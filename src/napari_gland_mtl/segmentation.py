@@ -76,7 +76,7 @@ class Segmentation:
     table : dict of str to ndarray
         One row per gland, in the order of their labels.
     class_probabilities : dict of str to float
-        Probability of each class for the analysed area; they sum to 1.
+        Probability of each class for the tissue that was analysed; they sum to 1.
     mpp : float
         Micrometres per pixel of the label images.
     hierarchy : RegionHierarchy

@@ -375,7 +375,7 @@ def test_evaluate_draws_calibration(cli, glas, tmp_path):
     assert "Regions, pixel by pixel" in picture.read_text()
     assert "calibration_pixels: expected_calibration_error" in result.stdout
     assert "errors_in_most_uncertain_10_percent" in result.stdout
-    assert refused(cli(*options, picture), "exists already")
+    assert refused(cli(*options, picture), "exists already", "or give --overwrite.")
     assert refused(cli(*options, tmp_path / "c.doc"), "does not end with")
     assert refused(
         cli("evaluate", glas, "--predictions", tmp_path, "--calibration", table), "model"
@@ -399,7 +399,7 @@ def test_evaluate_replaces_no_report_unasked(cli, glas, tmp_path):
     report = tmp_path / "report.json"
     report.write_text("mine")
     options = ("evaluate", glas, "-m", "colours", "--no-flips", "--json", report)
-    assert refused(cli(*options), "exists already")
+    assert refused(cli(*options), "exists already", "or give --overwrite.")
     assert report.read_text() == "mine"
     assert cli(*options, "--overwrite").exit_code == 0
     assert json.loads(report.read_text())["images"] == 2

@@ -89,6 +89,68 @@ def test_fields_and_slides_come_by_one_command(cli, tiffs, four_glands, tmp_path
     assert is_slide_store(tmp_path / "out" / "second.ome.zarr")
 
 
+def write_svs(path, image):
+    words = f"Aperio Image Library v12\r\n|AppMag = 20|MPP = {MPP}"
+    options = {"photometric": "rgb", "metadata": None, "tile": (64, 64)}
+    tifffile.imwrite(path, image, description=words, **options)
+    return path
+
+
+def test_a_small_slide_that_is_done_as_a_field_is_said_once(cli, tiffs, four_glands, tmp_path):
+    small = write_svs(tmp_path / "small.svs", four_glands[0])
+    alone = segment(cli, small, "-o", tmp_path / "alone")
+    assert alone.exit_code == 0, alone.output
+    assert alone.stderr.splitlines() == [
+        "note: small.svs: done as a field of view (0.1 megapixels); --slide treats it as a slide."
+    ]
+    (line,) = segment(cli, *tiffs, small, "-o", tmp_path / "all").stderr.splitlines()
+    assert line.startswith("note: all images are done as fields of view (up to 0.1 megapixels)")
+    assert "summary.csv" in line
+    assert "--slide" in line
+
+
+def test_a_field_beside_slides_is_named(cli, tiffs, four_glands, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_gland_mtl.jobs.segment_config.FIELD_LIMIT_PX", 300 * 300)
+    small = write_svs(tmp_path / "small.svs", four_glands[0][:290, :290])
+    result = segment(cli, tiffs[0], small, "-o", tmp_path / "out", "--no-tissue")
+    assert "note: small.svs: done as a field of view" in result.stderr
+    assert "first" not in result.stderr
+
+
+@pytest.mark.parametrize("asked", [["--field"], ["--slide", "--no-tissue"]])
+def test_what_was_asked_for_needs_no_note(asked, cli, tiffs, four_glands, tmp_path):
+    small = write_svs(tmp_path / "small.svs", four_glands[0])
+    assert not segment(cli, small, tiffs[0], "-o", tmp_path / "out", *asked).stderr
+    assert not segment(cli, tiffs[0], "-o", tmp_path / "plain").stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--slide"]])
+def test_a_mistyped_path_makes_and_loads_nothing(options, cli, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_gland_mtl.checkpoint.load_model", None)
+    result = segment(cli, tmp_path / "typo.tif", "-o", tmp_path / "out", *options)
+    assert refused(result, "typo.tif", "Check its name")
+    two = segment(cli, tmp_path / "typo.tif", tmp_path / "b.svs", "-o", tmp_path / "out", *options)
+    assert refused(two, "None of the 2 images", "typo.tif", "b.svs")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [[], ["--slide", "--no-tissue"]])
+def test_one_mistyped_path_of_several_is_reported_and_the_others_go_on(
+    options, cli, tiffs, tmp_path
+):
+    result = segment(cli, tmp_path / "typo.tif", tiffs[0], "-o", tmp_path / "out", *options)
+    assert result.exit_code == 2
+    assert "typo.tif" in result.stderr
+    assert (tmp_path / "out" / "first.csv").is_file()
+
+
+def test_files_that_are_no_images_make_no_folder(cli, tmp_path):
+    text = tmp_path / "text.tif"
+    text.write_text("not an image")
+    assert refused(segment(cli, text, "-o", tmp_path / "out"), "text.tif")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_slide_gives_labels_a_table_a_summary_and_a_page(cli, tiffs, tmp_path):
     out = tmp_path / "out"
     result = as_slides(cli, *tiffs, "-o", out)
@@ -265,6 +327,13 @@ def test_resume_skips_fields_of_the_same_settings_only(cli, tiffs, tmp_path):
     assert segment(cli, tiffs[0], "-o", tmp_path, "--resume").exit_code == 0
     assert (tmp_path / "first.csv").is_file()
     assert read_segmentation(tmp_path / "first.ome.zarr").complete
+
+
+def test_other_settings_name_the_option_that_replaces(cli, tiffs, tmp_path):
+    as_slides(cli, tiffs[0], "-o", tmp_path)
+    result = as_slides(cli, tiffs[0], "-o", tmp_path, "--resume", "--quarter-turns")
+    assert result.exit_code == 2
+    assert result.stderr.rstrip().endswith("another folder, or --overwrite instead of --resume.")
 
 
 def test_a_stopped_run_says_how_to_go_on(cli, tiffs, tmp_path, monkeypatch):

@@ -21,6 +21,12 @@ from ..errors import GlandMTLError
 BAD_INPUT = 2
 FAULT = 3
 
+_AS_OPTIONS = {
+    "allow it to be overwritten": "give --overwrite",
+    "let it be overwritten instead of resumed": "--overwrite instead of --resume",
+}
+"""What errors advise in words that hold in a window and in Python, too: here it has a name."""
+
 
 class OneLineErrors(TyperGroup):
     """The group of all commands; its ``main`` turns exceptions into lines and exit codes."""
@@ -74,7 +80,10 @@ def report(error: Exception, about: str | None = None) -> int:
 
 def say(text: str) -> None:
     """Print what went wrong as one line on stderr."""
-    typer.echo(f"error: {' '.join(text.split())}", err=True)
+    line = " ".join(text.split())
+    for words, option in _AS_OPTIONS.items():
+        line = line.replace(words, option)
+    typer.echo(f"error: {line}", err=True)
 
 
 def _describe(error: Exception) -> tuple[str, int]:

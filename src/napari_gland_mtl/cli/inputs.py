@@ -59,6 +59,26 @@ def _images(paths: Iterable[Path]) -> list[Path]:
     )
 
 
+def check_there(paths: Sequence[Path]) -> None:
+    """Find out before anything is loaded or made whether there is an image at all.
+
+    Raises
+    ------
+    InvalidInputError
+        If none of the files exists. Of several, those that are missing are reported each in its
+        turn, and the others are done.
+    """
+    if any(path.exists() for path in paths):
+        return
+    names = ", ".join(str(path) for path in paths[:3])
+    if len(paths) == 1:
+        raise InvalidInputError(f"There is no file or folder {names}. Check its name.")
+    more = " ..." if len(paths) > 3 else ""
+    raise InvalidInputError(
+        f"None of the {len(paths)} images exists: {names}{more}. Check their names."
+    )
+
+
 def check_names(paths: Iterable[Path], folder: Path) -> None:
     """Find out before the work whether two images would be written to the same place.
 

@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from ..errors import GlandMTLError, InvalidInputError
-from .errors import report
-from .inputs import Box, check_names, expand, join_regions, make_writable, parse_regions
+from ..errors import InvalidInputError
+from .inputs import (
+    Box,
+    check_names,
+    check_there,
+    expand,
+    join_regions,
+    make_writable,
+    parse_regions,
+)
 from .options import (
     DeviceOption,
     DropoutSamplesOption,
@@ -30,6 +37,7 @@ from .progress import progress_bars, stop_on_interrupt
 from .run import Outcome, Run, finish
 from .segment_fields import segment_fields
 from .segment_slides import areas_from, segment_slides
+from .sorting import sort_by_size
 
 if TYPE_CHECKING:
     from ..checkpoint import Model
@@ -167,14 +175,17 @@ def segment(
         scheduler=scheduler,
     )
     as_slides = chosen.as_slides(slide)
-    config = chosen.check(as_slides)
     paths = expand(inputs)
+    check_there(paths)
     check_names(paths, output)
+    config = chosen.check(as_slides)
     from ..checkpoint import load_model
 
     loaded = load_model(config.model)
     _check_dropout(loaded, config)
     fields, slides, failed = _sorted(paths, as_slides, mpp, context.obj["debug"])
+    if not (fields or slides):
+        finish(Outcome(failed=failed))
     parts = chosen.areas_of(fields, slides)
     slide_config = chosen.slide_config() if slides else None
     make_writable(output)
@@ -280,26 +291,6 @@ def _sorted(
     paths: Sequence[Path], as_slides: bool | None, mpp: float | None, debug: bool
 ) -> tuple[list[Path], list[Path], int]:
     """Fields of view, slides, and the number of files that are neither, which is reported."""
-    if as_slides is not None:
-        return ([], list(paths), 0) if as_slides else (list(paths), [], 0)
-    fields: list[Path] = []
-    slides: list[Path] = []
-    failed = 0
-    for path in paths:
-        try:
-            (slides if _is_large(path, mpp) else fields).append(path)
-        except (GlandMTLError, OSError) as error:
-            if debug:
-                raise
-            failed += 1
-            report(error, about=str(path) if path.name not in str(error) else None)
-    return fields, slides, failed
-
-
-def _is_large(path: Path, mpp: float | None) -> bool:
-    from ..jobs.segment_config import FIELD_LIMIT_PX
-    from ..slides import open_slide
-
-    with open_slide(path, mpp=mpp) as slide:
-        full = slide.levels[0]
-        return full.height * full.width > FIELD_LIMIT_PX
+    if as_slides is None:
+        return sort_by_size(paths, mpp, debug)
+    return ([], list(paths), 0) if as_slides else (list(paths), [], 0)

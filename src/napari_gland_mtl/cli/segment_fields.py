@@ -126,7 +126,7 @@ class _Fields:
         if then != now:
             raise InvalidInputError(
                 f"{store} was made by another model, with other settings or of another part. Give "
-                "the same ones to resume, another folder, or --overwrite."
+                "the same ones to resume, another folder, or --overwrite instead of --resume."
             )
 
     def _area(self, slide: Slide) -> list[int]:

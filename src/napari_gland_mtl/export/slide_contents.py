@@ -48,6 +48,15 @@ class SlideContents:
             self._images = SlideImages(self._root, self.layout)
             self._table = TableStream(self._root)
 
+    def __repr__(self) -> str:
+        height, width = self.layout.shape
+        try:
+            state = "complete" if self.complete else "not complete"
+        except OSError:  # moved or removed since: a repr is no place to complain
+            state = "no longer there"
+        size = f"{height} x {width} at {self.layout.mpp:.4g} um/px"
+        return f"<{type(self).__name__} {str(self.path)!r} {size}, {state}>"
+
     @classmethod
     def open(cls, path: Path | str, writable: bool = False) -> Self:
         """Open a store, complete or not.

@@ -34,6 +34,8 @@ class ScaledSlide:
 
     Attributes
     ----------
+    mpp : float
+        Um per pixel of this view: `target_mpp`.
     shape : tuple of int
         Height and width at `target_mpp`.
     scale : float
@@ -42,6 +44,7 @@ class ScaledSlide:
 
     def __init__(self, slide: Slide, mpp: float, target_mpp: float) -> None:
         self._slide = slide
+        self.mpp = target_mpp
         self.scale = target_mpp / mpp
         self._levels = slide.levels
         full = self._levels[0]

@@ -15,6 +15,7 @@ from ..slides.resampling import resample_window, source_window
 from .predictor import Float32Array, PredictedTile
 from .scaled_slide import ScaledSlide
 from .tiling import Tile, Window
+from .tissue_cells import tissue_cells
 from .uncertainty import entropy
 
 ROWS_AT_ONCE = 512
@@ -82,14 +83,27 @@ class Mosaic:
         return bool(self.done.all())
 
     def class_probabilities(self) -> Float32Array:
-        """Softmax of the class activations averaged over what was analysed, (K,).
+        """Softmax of the class activations averaged over what was analysed and is no glass, (K,).
 
-        All classes are equally likely as long as nothing was analysed.
+        All classes are equally likely as long as nothing was analysed. Where there is no tissue
+        at all, all that was analysed counts.
         """
         classes = len(self.class_map)
         if not self.done.any():
             return np.full(classes, 1 / classes, dtype=np.float32)
-        return softmax(self.class_map[:, self.done].mean(axis=1, dtype=np.float64))
+        return softmax(self.class_map[:, self._judged()].mean(axis=1, dtype=np.float64))
+
+    def _judged(self) -> npt.NDArray[np.bool_]:
+        """The cells of `class_map` that were analysed and are tissue."""
+        rows, columns = (np.flatnonzero(self.done.any(axis=axis)) for axis in (1, 0))
+        box = Window(rows[0], columns[0], rows[-1] + 1, columns[-1] + 1)
+        # Of a stopped run, what the tiles have read is looked at, and no more.
+        extent = Window(*(int(value) * self._stride for value in box))
+        seen = extent.relative_to(-self._extent.y0, -self._extent.x0)
+        judged = np.zeros_like(self.done)
+        judged[box.slices] = tissue_cells(self._view, seen, self._stride)
+        judged &= self.done
+        return judged if judged.any() else self.done
 
     def probabilities(self) -> Float32Array:
         """Probabilities of the valid assignments on the image's grid, (A, Y, X) of the region.

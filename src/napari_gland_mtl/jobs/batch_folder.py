@@ -305,6 +305,8 @@ def _is_complete(store: Path) -> bool:
 def _row(item: BatchItem, store: SlideStore, seconds: Any) -> Row:
     """A slide's row of the table; the columns are those of the summary stored with it."""
     summary, layout = store.summary or {}, store.layout
+    # Without glands, the classes are equally likely by convention only.
+    probabilities = summary.get("class_probabilities") if summary.get("glands") else None
     return {
         "name": item.name,
         "status": COMPLETE if store.complete else INCOMPLETE,
@@ -314,7 +316,7 @@ def _row(item: BatchItem, store: SlideStore, seconds: Any) -> Row:
         "gland_area_um2": _number(summary.get("gland_area_um2")),
         **_by_class("gland_area_um2", summary.get("gland_area_um2_by_class"), layout.classes),
         "analysed_area_um2": _number(summary.get("analysed_area_um2")),
-        **_by_class("probability", summary.get("class_probabilities"), layout.classes),
+        **_by_class("probability", probabilities, layout.classes),
         "violations_raw": _violations(summary.get("violations_raw")),
         "violations": _violations(summary.get("violations")),
         "cut_glands": summary.get("cut_glands", ""),

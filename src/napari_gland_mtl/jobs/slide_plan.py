@@ -197,7 +197,7 @@ def _check_same(store: SlideStore, identity: dict[str, Any]) -> None:
         )
         raise InvalidInputError(
             f"{store.path} was begun with other settings: {words}. Give the same settings to "
-            "resume, another folder, or allow it to be overwritten."
+            "resume, another folder, or let it be overwritten instead of resumed."
         )
 
 

@@ -117,6 +117,14 @@ def test_what_it_was_made_with_comes_back(store, case):
         assert (np.asarray(levels[0]) == 200).all()
 
 
+def test_it_says_what_it_is(store):
+    shown = repr(store)
+    assert str(store.path) in shown
+    assert f"{store.layout.mpp:.4g} um/px, not complete" in shown
+    store.finish({"statement": "done"})
+    assert repr(store).endswith(", complete>")
+
+
 def test_picture_and_tissue_may_be_missing(tmp_path, case):
     store = case.create(tmp_path / "a.ome.zarr", overview=None, tissue=None)
     assert store.overview() is None

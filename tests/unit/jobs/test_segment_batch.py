@@ -106,6 +106,14 @@ def test_the_table_has_a_row_for_every_slide_in_their_order(slides, run, tmp_pat
     assert "pixel size" in rows["unknown"]["error"]
 
 
+def test_a_slide_without_glands_has_no_class_in_the_table(slides, run, tmp_path):
+    """The test above has a number there, with one gland."""
+    run(slides[1:2], tmp_path / "out", areas=Areas.from_rectangle(290, 100, 360, 170))
+    row = rows_of(tmp_path / "out")["b"]
+    assert (row["status"], row["glands"]) == ("complete", "0")
+    assert row["probability_malignant"] == row["probability_benign"] == ""
+
+
 def test_every_gland_of_a_slide_is_in_its_own_table(slides, run, tmp_path):
     run(slides[1:2], tmp_path / "out", areas=None)
     with (tmp_path / "out" / "b.csv").open(newline="") as file:
