@@ -1,7 +1,8 @@
 """Whether the images with wrong labels stand out: by what was learned of them, and by their loss.
 
 Both are in the run folder's ``images.csv``. The area under the ROC curve is the chance that of two
-images the one with wrong labels has the larger number; 0.5 is blind guessing.
+images the one with wrong labels has the larger number; 0.5 is blind guessing. The order in which
+the dock “Loss weights” lists the images is judged the same way.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from pathlib import Path
 
 import numpy as np
 from scipy.stats import rankdata
+
+from napari_gland_mtl.plots import ImageTable, rank
+from napari_gland_mtl.plots.run_history import IMAGE_COLUMN
+from napari_gland_mtl.storage.growing_names import NamedGrowingTable
 
 LOG_VAR = "log_var_"
 
@@ -76,6 +81,30 @@ def found_out(path: Path, losses: Sequence[str], noisy: Collection[str]) -> dict
         if area is not None:
             areas[name] = area
     return areas
+
+
+def found_by_ranking(path: Path, noisy: Collection[str]) -> float | None:
+    """How well the ranking of the dock, as it is until another is chosen, tells noisy images.
+
+    Parameters
+    ----------
+    path : Path
+        ``images.csv`` of the run.
+    noisy : collection of str
+        Names of the images with wrong labels.
+
+    Returns
+    -------
+    float or None
+        Area under the ROC curve of how many times the usual loss each image has, in the loss in
+        which it stands out most; None where one side is empty.
+    """
+    table = NamedGrowingTable(path, IMAGE_COLUMN)
+    table.poll_all()
+    ranking = rank(ImageTable(table.named))
+    known = np.isfinite(ranking.ratios)
+    flagged = np.isin(ranking.names, list(noisy))
+    return roc_auc(ranking.ratios[known].tolist(), flagged[known].tolist())
 
 
 def spread(path: Path, losses: Sequence[str]) -> dict[str, float]:

@@ -5,8 +5,9 @@
 Trained with clean labels, and with labels made wrong in a third of the images: half of the glands
 dropped, their borders moved, the class flipped, or all three; measured on clean images. A second
 table says whether the images with wrong labels are found: the area under the ROC curve of what the
-network learned of each image's uncertainty, beside that of its plain loss. OUT, shared with the
-other experiments, receives noisy_labels.md, .csv and .svg.
+network learned of each image's uncertainty, beside that of its plain loss and of the order in which
+the dock “Loss weights” lists the images. OUT, shared with the other experiments, receives
+noisy_labels.md, .csv and .svg.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from statistics import mean
 from typing import Any
 
 from _command_line import Given, main
-from _detection import LOG_VAR, found_out, spread
+from _detection import LOG_VAR, found_by_ranking, found_out, spread
 from _figures import draw_rows
 from _noise import KINDS
 from _publish import by_seed, publish, table_of, title_of
@@ -41,6 +42,7 @@ LABELS = {
     "flipped": "class flipped",
     "all": "all three",
 }
+RANKING = "ranking"
 
 
 def rows_of(given: Given) -> list[Row]:
@@ -70,8 +72,11 @@ def areas_of(given: Given, row: Row) -> dict[str, list[float]]:
         result = given.place.result(run)
         if result is None or not result["noisy"]:
             continue
-        path = given.place.folder(run) / IMAGES_FILE
-        for name, area in found_out(path, run.settings["losses"], result["noisy"]).items():
+        path, noisy = given.place.folder(run) / IMAGES_FILE, result["noisy"]
+        areas = found_out(path, run.settings["losses"], noisy)
+        if (area := found_by_ranking(path, noisy)) is not None:
+            areas[RANKING] = area
+        for name, area in areas.items():
             found.setdefault(name, []).append(area)
     return found
 
@@ -128,7 +133,8 @@ def _detection_table(rows: list[Row], areas: Numbers, spreads: Numbers) -> str:
     heads = ["", *(_heading(name) for name in names), "SD of log sigma^2 over the images"]
     words = (
         "Are the images with wrong labels found? Area under the ROC curve of numbers of the last "
-        "epoch in which an image was seen; 0.5 is blind guessing."
+        "epoch in which an image was seen; 0.5 is blind guessing. The dock ranks images by the "
+        "mean of their last epochs, against the median image."
     )
     return f"{words}\n\n{as_markdown(heads, lines)}"
 
@@ -148,6 +154,8 @@ def _spread_words(spreads: dict[str, list[float]]) -> str:
 def _heading(name: str) -> str:
     if name.startswith(LOG_VAR):
         return f"log sigma^2, {name.removeprefix(LOG_VAR)}"
+    if name == RANKING:
+        return "ranking of the dock"
     return "loss, sum" if name == "loss_sum" else f"loss, {name}"
 
 

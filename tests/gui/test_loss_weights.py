@@ -16,7 +16,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QFileDialog
 
-from napari_gland_mtl.plots import LOSS_COLORS
+from napari_gland_mtl.plots import LOSS_COLORS, on_ground
 
 NAMES = tuple(LOSS_COLORS)
 PER_EPOCH = 10
@@ -210,6 +210,42 @@ def test_a_run_folder_from_elsewhere_is_opened(
     assert dock.panels.canvases["weights"].isVisible()
 
 
+def test_a_training_that_was_opened_by_hand_stays(
+    dock: Any,
+    runs_folder: Path,
+    tmp_path: Path,
+    qtbot: Any,
+    drawn: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = Run(tmp_path / "elsewhere").train(12)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
+    qtbot.mouseClick(dock.runs.open_button, Qt.MouseButton.LeftButton)
+    assert dock.runs.follow.isChecked()  # nothing was chosen
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(run.folder))
+    qtbot.mouseClick(dock.runs.open_button, Qt.MouseButton.LeftButton)
+    drawn(dock, 12)
+    assert not dock.runs.follow.isChecked()
+    newer = Run(runs_folder / "newer", lock=True).train(9)
+    qtbot.waitUntil(lambda: dock.runs.list.count() == 2, timeout=10_000)
+    drawn(dock, 12)
+    assert dock.runs.ticked == (run.folder,)
+    newer.end()
+
+
+def test_weights_that_are_the_same_are_all_seen(dock: Any, tmp_path: Path, drawn: Any) -> None:
+    dock.show_run(Run(tmp_path / "equal", learned=False).train(80).folder)
+    drawn(dock, 80)
+    assert "All four weights are the same" in dock.words.text()
+    picture = dock.panels.canvases["weights"].grab().toImage()
+    places = ((x, y) for x in range(picture.width()) for y in range(picture.height()))
+    shown = np.unique([picture.pixelColor(x, y).getRgb()[:3] for x, y in places], axis=0)
+    for color in LOSS_COLORS.values():
+        wanted = QColor(on_ground(color, dock.panels._theme.background)).getRgb()[:3]
+        # Give or take what smooths the edges of a line.
+        assert np.abs(shown - wanted).max(axis=1).min() < 25
+
+
 def test_a_folder_that_holds_no_training_is_said_to_be_none(
     dock: Any, tmp_path: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,6 +390,37 @@ def test_picture_and_numbers_are_saved(
     assert "cannot be written" in dock.message.text()
 
 
+def test_growth_is_painted_once_it_is_drawn_and_said(
+    dock: Any, tmp_path: Path, drawn: Callable[..., None], qtbot: Any
+) -> None:
+    """Each painting has the whole window put together anew, which takes time from a training."""
+    run = Run(tmp_path / "run").train(20)
+    dock.show_run(run.folder)
+    drawn(dock, 20)
+    canvas = dock.panels.canvases["losses"]
+    seen: list[bool] = []
+    paint = canvas.paint_over
+    canvas.paint_over = lambda painter: (seen.append(canvas._stale), paint(painter))
+    run.train(5)
+    drawn(dock, 25)
+    assert seen  # it is looked at, and never before the new lines are there
+    assert not any(seen)
+    assert "25" in dock.values.title.text()
+
+
+def test_a_training_that_changes_leaves_rows_that_say_the_same_alone(
+    dock: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    Run(tmp_path / "run").train(5)
+    dock.show_run(tmp_path / "run")
+    changed: list[Any] = []
+    dock.runs.list.model().dataChanged.connect(lambda *_: changed.append(1))
+    dock.runs._refresh()
+    assert not changed
+    dock.runs.set_color("#123456")
+    assert changed
+
+
 def test_nothing_is_read_or_drawn_while_the_dock_is_hidden(
     viewer: Any, dock: Any, tmp_path: Path, drawn: Callable[..., None], qtbot: Any
 ) -> None:
@@ -393,7 +460,7 @@ def test_a_hundred_thousand_steps_that_grow_leave_the_window_fluid(
         run.train(10)
         qtbot.wait(100)
     drawn(dock, 100_300)
-    # Drawn about once a second, however often rows are added ...
+    # Drawn every other second, however often rows are added ...
     assert 1 <= canvas.renders - renders <= 2 + (time.monotonic() - began)
     # ... and in pieces: the bound is generous, for a machine that is busy with other things.
     assert dock.panels.drawing.longest_ms < 250

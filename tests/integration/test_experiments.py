@@ -188,6 +188,8 @@ def test_noisy_labels_are_trained_on_and_clean_ones_measured(experiment, tmp_pat
     assert not table["clean-instance"]["auc_loss_sum"]
     found = table["flipped-instance"]
     assert 0 <= float(found["auc_loss_sum"]) <= 1
+    assert 0 <= float(found["auc_ranking"]) <= 1
+    assert not table["clean-instance"]["auc_ranking"]
     assert float(found["auc_log_var_sum"]) == 0.5  # still the warm-up: one value for all
 
 

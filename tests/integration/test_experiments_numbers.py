@@ -162,6 +162,25 @@ def test_noisy_images_are_looked_for_in_the_last_row_of_each(tmp_path):
     assert _detection.found_out(tmp_path / "none.csv", ["segmentation"], {"b"}) == {}
 
 
+def test_the_ranking_of_the_dock_is_measured_as_it_is_shown(tmp_path):
+    path = tmp_path / "images.csv"
+    path.write_text(
+        "epoch,image,patches,classification,topology,geometry,log_var_topology\n"
+        "1,a,2,0.1,9.0,1.0,3.0\n"  # stands out, though no longer in its last row
+        '1,"b, c",1,0.1,1.0,9.0,0.0\n'
+        "1,d,1,0.1,1.1,9.0,0.1\n"
+        "1,e,1,,,,\n"  # nothing is known of it
+        "2,a,2,0.1,0.5,1.0,0.1\n"
+    )
+    assert _detection.found_by_ranking(path, {"a"}) == 1.0
+    assert _detection.found_by_ranking(path, {"d"}) == 0.5
+    assert _detection.found_by_ranking(path, {"b, c", "e"}) == 0.0
+    assert _detection.found_by_ranking(path, {"e"}) is None
+    assert _detection.found_by_ranking(tmp_path / "none.csv", {"a"}) is None
+    # Its last row alone would hide it, and so would the loss that says how smooth it is.
+    assert _detection.found_out(path, ["topology", "geometry"], {"a"})["loss_sum"] == 0.0
+
+
 class TwoSides:
     """Images that note down when they are read."""
 

@@ -16,7 +16,7 @@ LEFT_IN, RIGHT_IN, TOP_IN, BOTTOM_IN = 0.50, 0.10, 0.24, 0.22
 
 
 def set_ticks(axes: Axes, log: bool) -> None:
-    """As many ticks as have room, in plain numbers."""
+    """As many ticks as have room, in plain numbers; those of x are whole: steps and epochs."""
     from matplotlib.ticker import (
         FuncFormatter,
         LogLocator,
@@ -27,7 +27,9 @@ def set_ticks(axes: Axes, log: bool) -> None:
 
     box = axes.bbox
     density = axes.get_figure(root=True).dpi / 100  # type: ignore[union-attr]
-    axes.xaxis.set_major_locator(MaxNLocator(max(2, int(box.width / density / 80)), integer=True))
+    wide = max(2, int(box.width / density / 80))
+    # Where a single epoch is shown, one tick must do: the second would lie between two epochs.
+    axes.xaxis.set_major_locator(MaxNLocator(wide, integer=True, min_n_ticks=1))
     axes.xaxis.set_major_formatter(FuncFormatter(_thousands))
     few = max(2, int(box.height / density / 28))
     if log:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidInputError
 from ..storage.atomic import new_file
-from .axes import place
+from .axes import BOTTOM_IN, place
 from .files import DPI, PICTURES, TABLE, check_matplotlib
 from .losses import loss_color, on_ground
 from .options import LIGHT, FigureTheme
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PANEL_IN = (3.3, 3.3)
-HEAD_IN = 0.1
+PANEL_IN = (3.3, 3.9)
+HEAD_IN, LABEL_IN = 0.1, 0.25
+WORDS_IN = 0.62
+"""Room for four lines below the axes: in them, a bar or a point may stand anywhere."""
 _TITLES = {
     "pixels": "Regions, pixel by pixel",
     "classes": "Class, image by image",
@@ -117,7 +119,8 @@ def draw_calibration(
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), label=name)
         cell = width / len(shown)
         # The axes have words below and beside them: more room than the panels of a training.
-        place(axes, index * cell, HEAD_IN, cell, height - HEAD_IN - 0.25)
+        room = HEAD_IN + LABEL_IN + WORDS_IN
+        place(axes, index * cell, HEAD_IN, cell, height - room)
         _dress(axes, name, theme)
         draw = _draw_errors if name == "errors_by_uncertainty" else _draw_reliability
         draw(axes, found, theme)
@@ -155,7 +158,7 @@ def _draw_reliability(axes: Axes, found: Mapping[str, Any], theme: FigureTheme) 
     widths = [high - low for low, high in zip(lower, upper, strict=True)]
     axes.bar(lower, accuracy, widths, align="edge", color=color, alpha=0.6, edgecolor=color)
     axes.plot([0, 1], [0, 1], color=theme.text, linewidth=1, linestyle="--")
-    axes.plot(confidence, accuracy, "o", color=theme.text, markersize=3)
+    axes.plot(confidence, accuracy, "o", color=theme.text, markersize=3, clip_on=False)
     lines = [
         f"{found['count']:,} samples",
         f"calibration error {found['expected_calibration_error']:.3f}",
@@ -170,7 +173,8 @@ def _draw_errors(axes: Axes, found: Mapping[str, Any], theme: FigureTheme) -> No
     filled = [place for place, count in enumerate(bins["count"]) if count]
     middles = [(bins["lower"][place] + bins["upper"][place]) / 2 for place in filled]
     rates = [bins["error_rate"][place] for place in filled]
-    axes.plot(middles, rates, color=color, linewidth=1.8)
+    # Of a single filled bin there is no line to be seen.
+    axes.plot(middles, rates, "o-", color=color, linewidth=1.8, markersize=4, clip_on=False)
     lines = [f"wrong in all: {found['error_rate']:.1%}"]
     share = found["errors_in_most_uncertain_10_percent"]
     if share is not None:
@@ -179,15 +183,15 @@ def _draw_errors(axes: Axes, found: Mapping[str, Any], theme: FigureTheme) -> No
 
 
 def _say(axes: Axes, lines: list[str], theme: FigureTheme) -> None:
-    axes.text(
-        0.04,
-        0.96,
+    axes.annotate(
         "\n".join(lines),
-        transform=axes.transAxes,
+        (0.0, 0.0),
+        xycoords="axes fraction",
+        xytext=(0, -72 * (BOTTOM_IN + LABEL_IN)),
+        textcoords="offset points",
         va="top",
         fontsize=theme.points,
         color=theme.text,
-        bbox={"facecolor": theme.background, "edgecolor": "none", "alpha": 0.8, "pad": 2},
     )
 
 

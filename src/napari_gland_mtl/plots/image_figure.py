@@ -1,7 +1,7 @@
 """The images of a training as a figure and as a table: what the dock “Loss weights” shows of them.
 
-Above, the images that stand out most, with how they compare in words; below, their course against
-the band of all images. The table has all of them.
+Above, the images furthest above the usual, with how they compare in words; below, their course
+against the band of all images. The table has all of them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from .files import cell, write_picture
 from .image_panel import ImagePanel, image_columns
 from .image_ranking import MUCH, RankBy, Ranking, rank
 from .image_table import LOG_VAR, ImageTable
+from .image_words import order_in_words
 from .losses import loss_color, on_ground
 from .options import LIGHT, FigureTheme
 from .run_history import RunHistory
@@ -187,9 +188,19 @@ def draw_images(
         panel = ImagePanel(figure.add_axes((0, 0, 1, 1), label=column), column)
         row, side = divmod(index, 2)
         place(panel.axes, side * cell_size[0], head + row * cell_size[1], *cell_size)
-        panel.draw(ranking.table, _leading(ranking, column.removeprefix(LOG_VAR), top), theme)
+        _draw_courses(panel, ranking, top, theme)
         panels.append(panel)
     return panels
+
+
+def _draw_courses(panel: ImagePanel, ranking: Ranking, top: int, theme: FigureTheme) -> None:
+    """The images that are furthest above in a panel's loss; why there is none, where it is so."""
+    loss = panel.column.removeprefix(LOG_VAR)
+    shown = _leading(ranking, loss, top)
+    panel.draw(ranking.table, shown, theme)
+    if not shown:
+        why = "none of the images above" if loss in ranking.deciding else "no image is ranked by it"
+        panel.axes.set_title(why, loc="right", fontsize=theme.points, color=theme.text, pad=4)
 
 
 def _list_height(ranking: Ranking, top: int) -> float:
@@ -225,11 +236,10 @@ def _draw_list(axes: Axes, ranking: Ranking, top: int, theme: FigureTheme) -> No
 
 def _draw_head(figure: Figure, title: str, ranking: Ranking, top: int, theme: FigureTheme) -> None:
     what = "uncertainty (σ²)" if ranking.by == "uncertainty" else "loss"
-    count = len(ranking.names)
     lines = (
-        f"{title}: the {min(top, count):,} of {count:,} images that stand out most",
+        f"{title}: {order_in_words(ranking, top)}",
         f"Bars: times the usual {what}, the median of all images. Below: their course in the loss "
-        "in which they stand out. Band: middle 80 % of all images; dashed: median.",
+        "of the bar's colour. Band: middle 80 % of all images; dashed: median.",
     )
     height = figure.get_size_inches()[1]
     for place_, (line, size) in enumerate(zip(lines, (1.5, -1.0), strict=True)):
@@ -244,7 +254,7 @@ def _draw_head(figure: Figure, title: str, ranking: Ranking, top: int, theme: Fi
 
 
 def _leading(ranking: Ranking, loss: str, top: int) -> list[tuple[str, str]]:
-    """The images that stand out most in a loss, with their numbers in the list."""
+    """The images furthest above the usual in a loss, with their numbers in the list."""
     rows = range(min(top, len(ranking.names)))
     return [(ranking.names[row], str(row + 1)) for row in rows if ranking.leading[row] == loss]
 

@@ -116,13 +116,14 @@ class ImagePanel:
         if not len(x):
             return
         kept = kept_points(x, y, self._pixels())
-        marker = "o" if len(kept) <= MOST_MARKED and not mark else ""
+        # A course of one epoch has no line that would show where its mark belongs.
+        marked = len(kept) == 1 or (len(kept) <= MOST_MARKED and not mark)
         self._artists += self.axes.plot(
             x[kept],
             y[kept],
             color=color,
             linewidth=1.1 if mark else 1.5,
-            marker=marker,
+            marker="o" if marked else "",
             markersize=2.5,
             zorder=2,
         )

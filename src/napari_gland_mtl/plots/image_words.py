@@ -47,6 +47,23 @@ def images_in_words(run: RunHistory, ranking: Ranking) -> str:
     return _standing_out(ranking)
 
 
+def order_in_words(ranking: Ranking, shown: int) -> str:
+    """Which images a figure lists, in which order, and how many of all stand out.
+
+    Parameters
+    ----------
+    ranking : Ranking
+    shown : int
+        How many are listed.
+    """
+    count, number = len(ranking.names), ranking.standing_out
+    which = f"all {count:,} images" if shown >= count else f"{shown:,} of {count:,} images"
+    held = ranking.by == "uncertainty" and _all_alike(ranking)
+    order = "those of the largest loss" if held else f"those furthest above the usual {ranking.by}"
+    out = f"{number:,} stand{'s' if number == 1 else ''} out" if number else "none stands out"
+    return f"{which}, {order} first; {out}"
+
+
 def _standing_out(ranking: Ranking) -> str:
     count, number = len(ranking.names), ranking.standing_out
     usual = f"{MUCH:.0f} times the usual {ranking.by} or more"

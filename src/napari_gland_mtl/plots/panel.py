@@ -2,19 +2,22 @@
 
 Lines are reduced to what the pixels can show, the axes stay while lines come and go, and nothing
 is measured to be laid out: a panel is drawn in a few hundredths of a second however long the
-training was. Colours are losses, line styles are runs.
+training was. Colours are losses, line styles are runs; lines of a run that lie on one another are
+drawn in turns (`coincident`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .axes import set_ticks
+from .coincident import ALONE, Turn, markers_in_turn, style_in_turn, turns
 from .curves import POSITIVE, TEXT_COLOR, Curve, panel_curves
 from .losses import on_ground
 from .options import PANELS, FigureOptions, FigureTheme, X
@@ -66,6 +69,7 @@ class _Line:
     x: Floats
     y: Floats
     faint: bool = False
+    turn: Turn = ALONE
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ class Panel:
         self.axes.set_xlim(*view.limits)
         self._reduced = {run: self._reduce(run, view, options) for run in runs}
         self.curves = [self._reduced[run].curves for run in runs]
-        for run, style in zip(runs, _styles(len(runs)), strict=True):
+        for run, style in zip(runs, cycle(RUN_STYLES), strict=False):
             for line in self._reduced[run].lines:
                 self._plot(line, theme, style)
         self._fit()
@@ -135,11 +139,12 @@ class Panel:
         if before and before.view == view and all(map(is_, before.state, state)):
             return before
         curves = panel_curves(run, self.name, options)
+        points = [_points(curve.x, curve.y, view) for curve in curves]
         lines = []
-        for curve in curves:
+        for curve, (x, y), turn in zip(curves, points, turns(points), strict=True):
             if view.alone and curve.raw is not None:
                 lines.append(_Line(curve, *_points(curve.x, curve.raw, view), faint=True))
-            lines.append(_Line(curve, *_points(curve.x, curve.y, view)))
+            lines.append(_Line(curve, x, y, turn=turn))
         return _Reduced(view, state, curves, lines)
 
     def _style(self, options: FigureOptions, theme: FigureTheme) -> None:
@@ -165,12 +170,12 @@ class Panel:
             line.x,
             line.y,
             color=_color(line.curve, theme),
-            linestyle="-" if faint else style,
+            linestyle="-" if faint else style_in_turn(style, line.turn),
             linewidth=0.8 if faint else 1.4,
             alpha=FAINT if faint else 1.0,
             zorder=1.5 if faint else 2.0,
             marker="o" if marked else "",
-            markersize=2.5,
+            **markers_in_turn(len(line.x), line.turn, 2.5),
             scalex=False,
             scaley=False,
         )
@@ -242,7 +247,3 @@ def _points(x: Floats, y: Floats, view: _View) -> tuple[Floats, Floats]:
     x, y = (x, y) if known.all() else (x[known], y[known])
     kept = kept_points(x, y, view.columns, view.limits)
     return x[kept], y[kept]
-
-
-def _styles(count: int) -> list[Any]:
-    return [RUN_STYLES[place % len(RUN_STYLES)] for place in range(count)]

@@ -32,6 +32,7 @@ WEIGHTINGS: dict[str, str] = {
     "aligned_mtl": "The directions of the losses are joined at each step (Aligned-MTL)",
     "imtl_g": "The directions of the losses are joined at each step (IMTL-G)",
 }
+_ALL = {2: "Both", 3: "All three", 4: "All four"}
 NOTHING = "No step is done yet: the first numbers appear after the first step."
 NOT_UNCERTAINTY = "The weights are not learned from uncertainty"
 NO_LOG_VAR = "there is no log σ² to show: only learned uncertainty has one"
@@ -134,7 +135,7 @@ def _at_bound(run: RunHistory, log_vars: Mapping[str, float]) -> str:
 
 def _not_learned(run: RunHistory, columns: Mapping[str, Floats]) -> str:
     said = weighting_words(run.weighting)
-    sentence = f"{said}; {NO_LOG_VAR}."
+    sentence = " ".join(filter(None, [f"{said}; {NO_LOG_VAR}.", _the_same(columns)]))
     if run.weighting in ("equal", "alternating"):
         return sentence
     weights = latest(columns, "weight_")
@@ -147,6 +148,15 @@ def _not_learned(run: RunHistory, columns: Mapping[str, Floats]) -> str:
         if name in weights
     ]
     return f"{sentence} Shares of all weights: {', '.join(listed)}."
+
+
+def _the_same(columns: Mapping[str, Floats]) -> str:
+    """That the lines of the weights lie on one another, which would else look like a mistake."""
+    weights = [values for name, values in columns.items() if name.startswith("weight_")]
+    if len(weights) < 2 or not all(np.array_equal(weights[0], other) for other in weights[1:]):
+        return ""
+    all_of_them = _ALL.get(len(weights), f"All {len(weights)}")
+    return f"{all_of_them} weights are the same: their lines lie on one another, drawn in turns."
 
 
 def _total(run: RunHistory, columns: Mapping[str, Floats]) -> str:

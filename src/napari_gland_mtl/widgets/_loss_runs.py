@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS, ROW_MARGIN = 4, 8
 _PATH = Qt.ItemDataRole.UserRole
+_STATE = Qt.ItemDataRole.UserRole + 1
 
 
 class RunList(QWidget):
@@ -160,7 +161,11 @@ class RunList(QWidget):
     # ---------------------------------------------------------------- the list
 
     def _refresh(self) -> None:
-        """Change the rows in place: the selected one stays, and nothing flickers."""
+        """Change the rows in place: the selected one stays, and nothing flickers.
+
+        A row that says the same as before is left alone: a training changes every other second,
+        and to paint its row takes time from it.
+        """
         by_hand = [path for path in self._by_hand if path not in self._entries]
         paths = [*by_hand, *self._entries]
         self.list.blockSignals(True)
@@ -179,14 +184,18 @@ class RunList(QWidget):
         return int(self.list.fontMetrics().height()) + ROW_MARGIN
 
     def _show_row(self, item: QListWidgetItem, path: Path) -> None:
-        shown = path in self._ticked
+        place = self._ticked.index(path) if path in self._ticked else None
+        state = repr((path, self._text(path), place, self._color))
+        if item.data(_STATE) == state:
+            return
+        shown = place is not None
+        item.setData(_STATE, state)
         item.setData(_PATH, path)
         item.setText(self._text(path))
         item.setSizeHint(QSize(0, self._row_height()))
         item.setToolTip(str(path))
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(Qt.CheckState.Checked if shown else Qt.CheckState.Unchecked)
-        place = self._ticked.index(path) if shown else None
         item.setIcon(QIcon(sample_line(self._color, place)))
 
     def _text(self, path: Path) -> str:
@@ -202,4 +211,6 @@ class RunList(QWidget):
             path = Path(chosen).absolute()
             if path not in self._entries:
                 self._by_hand.setdefault(path, path.name)
+            # Who asks for this one wants to see it, whatever starts meanwhile.
+            self.follow.setChecked(False)
             self._set_ticked([*(other for other in self._ticked if other != path), path])

@@ -43,6 +43,44 @@ def test_bars_are_as_high_as_the_share_that_was_right(calibration):
     assert f"{share:.0%}" in said
 
 
+def test_a_single_filled_bin_is_seen():
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import to_rgb
+    from matplotlib.figure import Figure
+
+    errors = ErrorsByUncertainty()
+    errors.add(np.full(10, 0.42), np.arange(10) < 3)
+    figure = Figure(figsize=(3.3, 3.9))
+    (axes,) = draw_calibration(figure, {"errors_by_uncertainty": errors.summary()})
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    color = np.round(255 * np.array(to_rgb(axes.lines[0].get_color())))
+    places = np.argwhere((np.asarray(canvas.buffer_rgba())[..., :3] == color).all(axis=-1))
+    assert len(places) > 4
+    middle = places.mean(axis=0)
+    height = canvas.get_width_height()[1]
+    x, y = axes.transData.inverted().transform((middle[1] + 0.5, height - middle[0] - 0.5))
+    assert (x, y) == (pytest.approx(0.425, abs=0.02), pytest.approx(0.3, abs=0.02))
+
+
+@pytest.mark.parametrize("size", [(9.9, 3.9), (7, 3)])
+def test_words_lie_where_no_bar_can_stand(calibration, size):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size)
+    shown = calibration | {"classes": calibration["pixels"]}
+    panels = draw_calibration(figure, shown)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    for axes in panels:
+        words = axes.texts[0].get_window_extent(renderer)
+        assert words.y1 < axes.xaxis.label.get_window_extent(renderer).y0
+        assert words.y0 >= 0
+        assert words.x1 <= figure.bbox.width
+
+
 def test_panels_lie_inside_the_figure_and_beside_each_other(calibration):
     from matplotlib.figure import Figure
 

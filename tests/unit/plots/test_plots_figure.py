@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from napari_gland_mtl.errors import (
@@ -73,6 +73,51 @@ def test_several_runs_have_their_own_kinds_of_lines(figure, new_run):
     assert len({str(line._dash_pattern) for line in topology}) == 3
     named = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert {"one", "two", "three", "Topology"} <= set(named)
+
+
+def seen(figure, axes):
+    """The losses whose colours are seen on axes, give or take what smooths the lines' edges."""
+    figure.canvas.draw()
+    left, bottom, right, top = (round(edge) for edge in axes.bbox.extents)
+    shown = np.asarray(figure.canvas.buffer_rgba())[::-1][bottom:top, left:right, :3]
+    colors = {name: to_rgb(on_ground(color, "#ffffff")) for name, color in LOSS_COLORS.items()}
+    return {
+        name
+        for name, color in colors.items()
+        if (np.abs(shown / 255 - color).max(axis=-1) < 0.15).any()
+    }
+
+
+@pytest.mark.parametrize("x", ["step", "epoch"])
+@pytest.mark.parametrize("steps", [5, 15, 400])
+def test_lines_that_lie_on_one_another_are_all_seen(figure, new_run, steps, x):
+    run = new_run(learned=False).train(steps).history()
+    draw(figure, [run], FigureOptions(x=x))
+    for name in ("weights", "shares"):
+        assert seen(figure, axes_of(figure, name)) == set(NAMES)
+
+
+def test_lines_in_turns_keep_the_dashes_of_their_run(figure, new_run):
+    learned, equal = new_run("a").train(40).history(), new_run("b", learned=False).train(40)
+    draw(figure, [learned, equal.history()], PLAIN)
+    weights = axes_of(figure, "weights").lines
+    patterns = [line._dash_pattern for line in weights]
+    assert patterns[:4] == [(0, None)] * 4  # those that differ are whole
+    width = weights[4].get_linewidth()
+    on = [np.array(dashes[::2]) / width for _, dashes in patterns[4:]]
+    assert np.allclose(on, 5)
+    offsets = [offset / width for offset, _ in patterns[4:]]
+    np.testing.assert_allclose(offsets, [0, 21, 14, 7])
+    assert sum(patterns[4][1]) / width == pytest.approx(28)
+
+
+def test_the_axis_of_a_single_epoch_has_one_whole_tick(figure, new_run):
+    for steps, expected in ((5, {1}), (10, {1, 2}), (15, {1, 2, 3})):
+        history = new_run(f"run {steps}").train(steps).history()
+        draw(figure, [history], FigureOptions(x="epoch"))
+        axes = axes_of(figure, "losses")
+        low, high = axes.get_xlim()
+        assert {tick for tick in axes.get_xticks() if low <= tick <= high} == expected
 
 
 def test_a_logarithmic_axis_is_for_what_is_positive(figure, run):

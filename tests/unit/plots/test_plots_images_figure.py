@@ -89,6 +89,52 @@ def test_the_figure_lists_the_images_and_draws_each_where_it_stands_out(image_ru
     assert marks["log_var_geometry"] == []
 
 
+def test_a_course_of_one_epoch_is_a_point(new_run, add_images):
+    write, images = add_images
+    writer = new_run(learned=False, weighting="equal").train(5)
+    write(writer.folder, images([1], count=7, outliers={"image 2": {"topology": 0.5}}))
+    made = figure()
+    draw_images(made, "run", ranking_of(read(writer.folder)))
+    by_label = {axes.get_label(): axes for axes in made.axes}
+    seen = 0
+    for name in ("classification", "segmentation", "topology", "geometry"):
+        axes = by_label[name]
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
+        lines = lines_of(axes, on_ground(loss_color(name), LIGHT.background))
+        assert all(line.get_marker() == "o" for line in lines)
+        seen += len(lines)
+        assert bool(axes.get_title(loc="right")) == (not lines)
+    assert seen == 7
+    assert by_label["geometry"].get_title(loc="right") == "no image is ranked by it"
+
+
+@pytest.mark.parametrize(
+    ("outliers", "by", "top", "expected"),
+    [
+        ({}, "loss", 30, "run: all 21 images, those furthest above the usual loss first; none"),
+        (None, "loss", 2, "run: 2 of 21 images, those furthest above the usual loss first; 2 sta"),
+        (None, "uncertainty", 9, "those furthest above the usual uncertainty first; 2 stand out"),
+        ({"image 1": {"topology": 2.0}}, "loss", 9, "first; 1 stands out"),
+    ],
+)
+def test_the_title_says_how_many_stand_out(image_run, outliers, by, top, expected):
+    made = figure()
+    run = read(image_run(outliers=outliers).folder)
+    draw_images(made, "run", ranking_of(run, by=by), top=top)
+    assert expected in made.texts[0].get_text()
+
+
+def test_in_the_warm_up_the_order_is_said_to_be_that_of_the_loss(new_run, add_images):
+    write, images = add_images
+    writer = new_run(weighting="instance").train(5)
+    rows = [(e, name, v, dict.fromkeys(u, 0.0)) for e, name, v, u in images([1])]
+    write(writer.folder, rows)
+    made = figure()
+    draw_images(made, "run", ranking_of(read(writer.folder), by="uncertainty"))
+    assert "those of the largest loss first; none stands out" in made.texts[0].get_text()
+
+
 @pytest.mark.parametrize("by", ["loss", "uncertainty"])
 def test_the_figure_says_what_its_bars_are(image_run, by):
     made = figure()

@@ -89,6 +89,15 @@ def test_other_weightings_are_said_to_have_no_log_var(new_run, weighting, said):
     assert said in in_short(new_run("b", learned=False, weighting=weighting).train(1).history())
 
 
+def test_weights_that_are_all_the_same_are_said_to_be(new_run):
+    writer = new_run(learned=False, weighting="equal").train(3)
+    assert "All four weights are the same: their lines lie" in in_words(writer.history())
+    # Of one step only they differ: the lines do not lie on one another.
+    assert "the same" not in in_words(rewrite(writer, weight_topology=0.3))
+    two = new_run("two", names=NAMES[:2], learned=False, weighting="fixed").train(3).history()
+    assert "Both weights are the same" in in_words(two)
+
+
 def test_one_loss_alone_decides_nothing(new_run):
     text = in_words(new_run(names=("topology",)).train(3).history())
     assert "one loss alone" in text
