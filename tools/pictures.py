@@ -4,7 +4,8 @@
 
 “images-tab.png” shows the training images of the dock “Loss weights”: the two samples, cut into
 fields, are learned from with an uncertainty per image. One field is out of focus and has the
-annotation of another. “uncertainty.png” shows the uncertainty over a segmented sample.
+annotation of another. “uncertainty.png” shows the uncertainty over a segmented sample,
+“slide.png” a slide of many fields of both kinds, segmented as slides are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import napari
+import numpy as np
 import tifffile
 from PIL import Image
 from PIL.ImageFilter import GaussianBlur
@@ -34,6 +36,9 @@ KINDS = ("benign", "malignant")
 WRONG, TAKEN_FROM = 4, 7
 """Of the malignant fields, the one that is out of focus and annotated as the other."""
 BLUR_PX = 4
+GLASS, MARGIN = 244, 350
+FIELDS_OF_SLIDE = (4, 6)
+"""Rows and columns: more than 16 megapixels, so that it is done as a slide."""
 MOST_BYTES = 300_000
 TIMEOUT_S = 600.0
 
@@ -121,6 +126,45 @@ def uncertainty(path: Path) -> None:
     _picture(viewer, path)
 
 
+def write_slide(path: Path) -> None:
+    """A pyramid on glass: benign fields on the left, malignant ones on the right."""
+    rows, columns = FIELDS_OF_SLIDE
+    both = []
+    for kind in KINDS:
+        field = tifffile.imread(SAMPLES / f"synthetic_{kind}.ome.tif")
+        # Mirrored, so that glands meet at the seams.
+        pair = np.concatenate([field, field[::-1]])
+        half = [pair[:, :: (-1) ** column] for column in range(columns // 2)]
+        both.append(np.tile(np.concatenate(half, axis=1), (rows // 2, 1, 1)))
+    tissue = np.concatenate(both, axis=1)
+    image = np.pad(tissue, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), constant_values=GLASS)
+    with tifffile.TiffWriter(path) as tiff:
+        for level, factor in enumerate((1, 4, 16)):
+            tiff.write(
+                np.ascontiguousarray(image[::factor, ::factor]),
+                subifds=0 if level else 2,
+                subfiletype=min(level, 1),
+                tile=(256, 256),
+                photometric="rgb",
+                compression="deflate",
+                resolution=(1e4 / (MPP * factor), 1e4 / (MPP * factor)),
+                resolutionunit="CENTIMETER",
+            )
+
+
+def slide(folder: Path, path: Path) -> None:
+    """A slide, segmented on disk, with what the dock says of it."""
+    write_slide(folder / "slide.tif")
+    viewer = _window(1400, 900)
+    viewer.open(folder / "slide.tif", plugin=PLUGIN)
+    dock = _dock(viewer, "Segment glands")
+    pause(1.0)
+    dock.run()
+    wait_while(lambda: dock.running)
+    viewer.reset_view()
+    _picture(viewer, path)
+
+
 def _window(width: int, height: int) -> Any:
     viewer = napari.Viewer()
     viewer.window.resize(width, height)
@@ -159,6 +203,7 @@ def main() -> None:
             write_fields(folder / "data")
             train_on(folder / "data", run, options.epochs)
         images_tab(run, options.out / "images-tab.png")
+        slide(Path(made), options.out / "slide.png")
     uncertainty(options.out / "uncertainty.png")
 
 
