@@ -64,6 +64,31 @@ def test_an_area_at_the_edge_is_moved_into_the_image_and_not_cut() -> None:
     assert small.window == (0, 0, 200, 300)
 
 
+def test_an_area_moves_aside_from_those_that_are_there_as_far_as_its_gland_stays_inside() -> None:
+    given = table([0.9], [(500, 500)])
+    # Centred it would be (745..1257)²; the gland has a radius of 40 px and stays 60 px inside.
+    beside = found(given, [(700, 400, 1300, 800)])
+    assert beside is not None
+    assert beside.window == (745, 800, 745 + 512, 800 + 512)
+    corner = found(given, [(700, 400, 1300, 800), (400, 700, 800, 1300)])
+    assert corner is not None
+    assert corner.window == (745 + 55, 800, 745 + 55 + 512, 800 + 512)
+    near = found(given, [(700, 400, 1300, 990)])
+    assert near is not None
+    # It covers the least where the gland has 60 px around it, not more.
+    assert near.window == (941, 941, 941 + 512, 941 + 512)
+
+
+def test_of_two_places_that_cover_as_little_the_nearer_one_is_taken() -> None:
+    given = table([0.9], [(500, 500)])
+    between = found(given, [(0, 0, 4000, 790), (0, 1240, 4000, 6000)])
+    assert between is not None
+    y0, x0, y1, x1 = between.window
+    assert (y0, y1) == (745, 745 + 512)
+    assert x0 <= 790 <= x1
+    assert x1 >= 1240
+
+
 def test_a_large_gland_has_a_large_area() -> None:
     given = table([0.9], [(1000, 1500)])
     given["area_um2"] = np.array([np.pi * 300**2])

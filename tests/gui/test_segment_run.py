@@ -100,6 +100,36 @@ def test_running_again_changes_the_data_in_place_and_leaves_other_layers_alone(
     assert viewer.layers.selection.active is mine  # the user was at work there
 
 
+def test_a_hidden_layer_that_was_opened_last_is_nobodys_work(
+    viewer: Any, widget: Any, image: Any, finish: Any
+) -> None:
+    """So it is with the samples, whose last layer is the hidden truth."""
+    truth = viewer.add_labels(np.zeros((160, 224), int), units="um", visible=False)
+    assert viewer.layers.selection.active is truth
+    widget.run()
+    finish(widget)
+    glands = results(viewer, image)["glands"]
+    assert viewer.layers.selection.active is glands
+    pixel = np.argwhere(glands.data)[0]
+    status = glands.get_status(
+        glands.data_to_world(pixel), view_direction=None, dims_displayed=[0, 1]
+    )
+    assert "area_um2" in str(status)
+
+
+def test_the_closing_words_of_a_run_go_with_its_image(
+    viewer: Any, widget: Any, segmented: Any, tissue: Any
+) -> None:
+    words = widget.run_panel.status_label
+    assert "Done after" in words.text()
+    viewer.add_labels(np.zeros((160, 224), int), units="um")
+    assert "Done after" in words.text()
+    viewer.layers.clear()
+    viewer.add_image(tissue, name="another", scale=(0.5, 0.5), units="um")
+    assert words.text() == ""
+    assert widget.run_panel.run_button.isEnabled()
+
+
 def test_in_place_nothing_of_the_labels_before_can_be_undone_into_the_new_ones(
     viewer: Any, widget: Any, segmented: Any, finish: Any
 ) -> None:

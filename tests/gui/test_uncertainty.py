@@ -111,6 +111,37 @@ def test_one_click_lists_the_least_certain_gland_first_and_a_row_goes_to_its_gla
         )
 
 
+def test_the_least_certain_gland_is_chosen_and_in_view_at_once(
+    viewer: Any, widget: Any, segmented: Any
+) -> None:
+    # The other way round napari itself would have chosen this row.
+    glands = set_uncertainty(viewer, segmented, [0.6, 0.2])
+    widget.result.uncertainty.first_button.click()
+    table = gland_table(widget)
+    assert {index.row() for index in table.selectionModel().selectedIndexes()} == {0}
+    label = int(column(table, "index")[0])
+    centre = glands.data_to_world(np.mean(np.nonzero(glands.data == label), axis=1))
+    camera = getattr(viewer, "scene", viewer).camera
+    np.testing.assert_allclose(np.asarray(camera.center)[-2:], centre, atol=2 * MPP)
+
+
+def test_annotating_closes_the_table_which_would_be_empty_and_it_opens_again(
+    viewer: Any, widget: Any, segmented: Any, qtbot: Any
+) -> None:
+    widget.result.uncertainty.first_button.click()
+    table = gland_table(widget)
+    assert table.isVisible()
+    widget.result.uncertainty.next_button.click()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-gland-mtl", "Annotate glands")
+    qtbot.waitUntil(lambda: not dock.running, timeout=30_000)
+    assert dock.session.current is not None
+    assert not table.window().isHidden()
+    assert not table.parentWidget().isVisible()
+    widget.window().raise_()
+    widget.result.table_button.click()
+    assert gland_table(widget).isVisible()
+
+
 def test_of_a_part_the_rows_go_to_their_glands_as_well(
     viewer: Any, widget: Any, image: Any, finish: Any
 ) -> None:

@@ -45,7 +45,7 @@ REPLAY_KEEP = 0.0
 
 WEIGHTING_WORDS: dict[WeightingName, str] = {
     "uncertainty": "The weights are learned along with the network, from how uncertain each loss "
-    "still is (Kendall et al. 2018). The best choice unless you want to compare.",
+    "still is (Kendall et al. 2018): nothing has to be tuned for your tissue.",
     "fixed": "You set the weight of each loss, and it stays.",
     "equal": "Every loss counts the same: all weights are 1.",
     "convex": "Two losses share a total weight of 1; you set the share of the first one.",

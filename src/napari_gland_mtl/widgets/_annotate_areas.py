@@ -71,6 +71,8 @@ class AreasPanel(QWidget):
         self.list.show_rows(rows)
         self.setVisible(places is not None)
         if places is not None:
-            text = f"{places.note} Kept in {places.default.name}.".strip()
+            # Beside the image its folder is known; elsewhere nobody could guess it.
+            where = places.default if places.note else places.default.name
+            text = f"{places.note} Kept in {where}.".strip()
             self.place_label.setText(_BREAKS.sub("\\1\u200b", text))
             self.place_label.setToolTip(str(places.default))

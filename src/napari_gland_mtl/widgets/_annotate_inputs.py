@@ -12,6 +12,7 @@ from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from ..errors import GlandMTLError, InvalidInputError, ModelNotFoundError
+from . import _layers
 from ._annotate_job import NewArea
 from ._annotation_places import ImageIdentity
 from ._extent import Extent, shape_outlines, window_around
@@ -180,7 +181,7 @@ class AnnotateInputs(QWidget):
             mpp, entry = self.pixel_size.value(), self.model_chooser.entry
             if entry is not None:
                 shape = area_shape(window, mpp, entry.card.mpp)
-                cover = _cover_text(self._viewer.layers, self.image_chooser.layer)
+                cover = _cover_text(self._viewer, self.image_chooser.layer)
                 self.size_label.setText(f"{_size_text(shape, entry.card.mpp)}{cover}")
                 check_size(shape)
         except GlandMTLError as error:
@@ -274,14 +275,15 @@ def _size_text(shape: tuple[int, int], mpp: float) -> str:
     return f"{width:,} x {height:,} px of {mpp:.3g} µm, {area_text(height * width * mpp**2)}"
 
 
-def _cover_text(layers: Any, image: Any) -> str:
-    """What hides the chosen image: two that were opened lie in the same place."""
-    from napari.layers import Image
+def _cover_text(viewer: Any, image: Any) -> str:
+    """What hides the chosen image: two that were opened lie in the same place.
 
-    if image not in layers:
+    A map of its own result is meant to lie over it.
+    """
+    tissue = _layers.image_layers(viewer)
+    if image not in tissue:
         return ""
-    top = (layer for layer in layers[layers.index(image) + 1 :][::-1] if isinstance(layer, Image))
-    for layer in top:
+    for layer in tissue[: tissue.index(image)]:
         if layer.visible and layer.opacity > 0.5 and _overlap(layer, image):
             return f".\nNot in sight: “{layer.name}” lies over “{image.name}”. Hide or move it."
     return ""

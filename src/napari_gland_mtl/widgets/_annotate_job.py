@@ -17,6 +17,7 @@ from ..jobs.events import Event, SegmentationDone, Stage
 from ..jobs.runner import Job
 from ..jobs.stop import StopToken
 from ._annotate_patient import last_patient
+from ._annotate_shared import with_areas_before
 from ._image_source import ImageSource, Window
 from ._segment_job import spare_the_window
 
@@ -54,6 +55,8 @@ class NewArea:
         Whether to begin with the model's prediction.
     patient : str or None
         Whose tissue it is; empty for unknown, None for as in the areas of the project so far.
+    before : tuple of (Path, str)
+        Projects and keys of areas whose labels are taken over where it lies over them.
     """
 
     image: ImageSource
@@ -68,6 +71,7 @@ class NewArea:
     model_mpp: float
     predict: bool
     patient: str | None = None
+    before: tuple[tuple[Path, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ class AreaReady(Event):
     revision : int
     area : Area
     new : bool
+    shared : tuple of str
+        Names of areas from which labels were taken over.
     """
 
     project: Path
@@ -88,6 +94,7 @@ class AreaReady(Event):
     revision: int
     area: Area
     new: bool = False
+    shared: tuple[str, ...] = ()
 
 
 def new_area_job(request: NewArea) -> Job:
@@ -108,11 +115,12 @@ def new_area_job(request: NewArea) -> Job:
             if found is None or not found.complete:
                 return
             area = with_prediction(area, found)
+        area, shared = with_areas_before(area, request.before)
         if stop.stopped:
             return
         yield Stage("Saving")
         key, _ = project.add(area)
-        yield _loaded(request.project, key, new=True)
+        yield replace(_loaded(request.project, key, new=True), shared=shared)
 
     return job
 
@@ -137,7 +145,7 @@ def open_area_job(project: Path, key: str, being_written: Callable[[], bool]) ->
 
 def read_again(ready: AreaReady) -> AreaReady:
     """The area as it is on disk now."""
-    return _loaded(ready.project, ready.key, ready.new)
+    return replace(_loaded(ready.project, ready.key, ready.new), shared=ready.shared)
 
 
 def with_prediction(area: Area, found: Segmentation) -> Area:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from ._annotate_tools import AreaTools
 from ._annotation_area import OpenArea
 from ._annotation_places import places_of
 from ._annotation_session import OpenAnnotations
+from ._gland_table import close_gland_table
 from ._image_source import image_shape
 from ._job_bridge import JobBridge
 from ._least_certain import ResultTable, UncertainGland, result_table
@@ -137,6 +139,10 @@ class AreaMaker(QObject):
             self.failed.emit(error)
             return
         request = replace(request, patient=self._areas.patient.value)
+        # What was painted a moment ago is taken over from the disk, too, as far as it can be
+        # saved; where it cannot, the dock says so at the area.
+        with suppress(GlandMTLError):
+            self._session.save_now()
         self._start(next_area_job(request, identity, glands), layer)
 
     def open(self, row: Row) -> None:
@@ -231,8 +237,10 @@ class AreaMaker(QObject):
         self._session.attach(main_window(self._dock))
         area = self._session.open(image, ready.project, ready.key, ready.revision, ready.area)
         self._inputs.fold.collapse(animate=False)
+        close_gland_table(self._dock)  # it follows the active layer: of an area it is empty
         if self._gland is not None:
-            self._message.show_notice(chosen_words(self._gland, ready.area.info.name))
+            words = chosen_words(self._gland, ready.area.info.name, ready.shared)
+            self._message.show_notice(words)
         if not ready.new or self._gland is not None:
             self._go_to(area)
         if ready.new:

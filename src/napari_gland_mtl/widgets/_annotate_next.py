@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..jobs.events import Event, Stage
 from ..jobs.runner import Job
 from ..jobs.stop import StopToken
 from ._annotate_files import listing
 from ._annotate_job import NewArea, new_area_job
+from ._annotate_shared import areas_under
 from ._annotation_places import ImageIdentity
 from ._least_certain import ResultTable, UncertainGland, least_certain
+
+if TYPE_CHECKING:
+    from ..annotations.project import StoredArea
 
 
 @dataclass(frozen=True)
@@ -41,26 +47,46 @@ def next_area_job(request: NewArea, image: ImageIdentity, glands: ResultTable) -
 
     def job(stop: StopToken) -> Iterator[Event]:
         yield Stage("Looking for the least certain gland")
-        areas = [stored.info for _, stored in listing(image)().areas if not stored.error]
-        annotated = [area.window for area in areas if tuple(area.slide_shape) == tuple(image.shape)]
+        known = _areas_of(image)
+        annotated = [area.info.window for _, area in known]
         table = glands.read()
         gland = least_certain(
             table, glands.mpp, request.slide_mpp, request.model_mpp, image.shape, annotated
         )
         yield GlandChosen(gland)
         if gland is not None:
-            yield from new_area_job(replace(request, window=gland.window))(stop)
+            before = areas_under(gland.window, request.way, known)
+            yield from new_area_job(replace(request, window=gland.window, before=before))(stop)
 
     return job
 
 
-def chosen_words(gland: UncertainGland, area: str) -> str:
-    """What was done, once the area is there."""
+def _areas_of(image: ImageIdentity) -> list[tuple[Path, StoredArea]]:
+    """The areas of an image that can be read, each with its project."""
+    return [
+        (project, stored)
+        for project, stored in listing(image)().areas
+        if not stored.error and tuple(stored.info.slide_shape) == tuple(image.shape)
+    ]
+
+
+def chosen_words(gland: UncertainGland, area: str, shared: Sequence[str] = ()) -> str:
+    """What was done, once the area is there; `shared` names areas that it lies over."""
     left = {0: "No other gland is", 1: "1 gland is"}.get(gland.left, f"{gland.left:,} glands are")
     return (
         f"“{area}” lies around gland {gland.label}, the least certain one that was in no area yet "
         f"(uncertainty {gland.uncertainty:.2f} of 1). {left} still outside of all areas. Correct "
-        "what the model found; “Annotate next” goes to the next one."
+        f"what the model found; “Annotate next” goes to the next one.{_shared_words(shared)}"
+    )
+
+
+def _shared_words(shared: Sequence[str]) -> str:
+    if not shared:
+        return ""
+    names = " and ".join(f"“{name}”" for name in shared)
+    return (
+        f" There was no room beside {names}: where they overlap, what was drawn there is here as "
+        "well. Make later corrections of that part in both."
     )
 
 

@@ -115,10 +115,8 @@ def can_hold(project: Path) -> bool:
 
 def _why_not_beside(image: ImageIdentity) -> str:
     if image.path is None:
-        return "This image comes from no file, so its areas are kept in your documents."
-    return (
-        f"Nothing can be written in {image.path.parent}, so the areas are kept in your documents."
-    )
+        return "This image comes from no file, so its areas go to your documents."
+    return f"Nothing can be written in {image.path.parent}, so the areas go to your documents."
 
 
 def _memory_file() -> Path:

@@ -12,15 +12,16 @@ from weakref import ref
 
 import numpy as np
 from qtpy.QtCore import QModelIndex, Qt
-from qtpy.QtWidgets import QTableView, QWidget
+from qtpy.QtWidgets import QDockWidget, QTableView, QWidget
 
 from ..export.layers import gland_table
 from ..export.ome_zarr import ATTRIBUTE
 from ..export.uncertainty_map import UNCERTAINTY
-from ._view import canvas_size, zoom_to
+from ._view import canvas_size, main_window, zoom_to
 
 FEATURES_TABLE = "Features table widget"
 INDEX = "index"
+GOES_TO_GLANDS = "goes_to_glands"
 GLANDS_WIDE = 3.0
 """How many diameters of a gland are shown around it."""
 
@@ -34,7 +35,7 @@ def open_gland_table(viewer: Any, widget: QWidget, least_certain_first: bool = F
     widget : QWidget
         Of the dock that asks.
     least_certain_first : bool
-        Sort by uncertainty.
+        Sort by uncertainty, and go to the first one.
 
     Returns
     -------
@@ -49,12 +50,23 @@ def open_gland_table(viewer: Any, widget: QWidget, least_certain_first: bool = F
     table = opened.findChild(QTableView)
     if table is None:  # another napari's widget, which is still a table
         return opened
-    if not table.property("goes_to_glands"):
-        table.setProperty("goes_to_glands", True)
+    if not table.property(GOES_TO_GLANDS):
+        table.setProperty(GOES_TO_GLANDS, True)
         table.clicked.connect(partial(_on_clicked, viewer, ref(widget), ref(table)))
     if least_certain_first:
         sort_by(table, UNCERTAINTY)
+        table.selectRow(0)
+        _on_clicked(viewer, ref(widget), ref(table), table.model().index(0, 0))
     return opened
+
+
+def close_gland_table(widget: QWidget) -> None:
+    """Close the table in the window of a dock, if it was opened for the glands."""
+    window = main_window(widget)
+    for dock in window.findChildren(QDockWidget):
+        tables = dock.findChildren(QTableView)
+        if any(table.property(GOES_TO_GLANDS) for table in tables):
+            dock.hide()
 
 
 def sort_by(table: QTableView, name: str) -> None:

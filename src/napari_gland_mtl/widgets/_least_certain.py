@@ -1,7 +1,8 @@
 """The gland that a model is least certain of, among those that nobody has annotated yet.
 
 What a result says of its glands becomes a place on the slide and an area around it: large enough
-to be learned from, and moved rather than cut at the edge of the image.
+to be learned from, moved rather than cut at the edge of the image, and beside other areas
+(`_area_window`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import GlandMTLError, InvalidInputError
 from ..export.layers import gland_table
@@ -22,6 +22,7 @@ from ..export.slide_layers import SLIDE_GLANDS
 from ..export.uncertainty_map import UNCERTAINTY
 from ..segmentation import GlandTable
 from . import _layers, _slide_layers
+from ._area_window import inside, window_beside
 from ._image_source import Window
 from ._layer_data import record_of
 
@@ -29,6 +30,8 @@ SIDE_PX = 256
 """Least side of an area, in px of the model: a patch that it learns from, and what lies around."""
 GLANDS_WIDE = 2.0
 """How many times the diameter of its gland an area is wide at least."""
+GLAND_ROOM = 1.5
+"""How many radii of its gland an area reaches around the centre at least: few glands are round."""
 NO_UNCERTAINTY = (
     "This result does not say how certain the model is: it was made by an earlier version. Segment "
     "the image again to learn it."
@@ -162,15 +165,18 @@ def least_certain(
     centres = np.stack([table["y_um"], table["x_um"]], axis=1) / mpp + 0.5
     centres *= mpp / slide_mpp
     free = ~np.isnan(uncertainty)
-    for window in annotated:
-        free &= ~_inside(centres, window)
+    known = list(annotated)
+    for window in known:
+        free &= ~inside(centres, window)
     if not free.any():
         return None
     row = int(np.argmax(np.where(free, uncertainty, -1.0)))
     diameter_um = 2 * math.sqrt(float(table["area_um2"][row]) / math.pi)
     side = max(SIDE_PX * model_mpp, GLANDS_WIDE * diameter_um) / slide_mpp
-    window = _around(centres[row], math.ceil(side), shape)
-    left = int(np.count_nonzero(free & ~_inside(centres, window)))
+    room = GLAND_ROOM * diameter_um / 2 / slide_mpp
+    centre = float(centres[row, 0]), float(centres[row, 1])
+    window = window_beside(centre, math.ceil(side), room, shape, known)
+    left = int(np.count_nonzero(free & ~inside(centres, window)))
     return UncertainGland(int(table["label"][row]), float(uncertainty[row]), window, left)
 
 
@@ -181,19 +187,3 @@ def _model_of(store: Path) -> str:
         return str(read_state(store)["record"].get("model", ""))
     except (GlandMTLError, OSError, LookupError, AttributeError):  # said when it is read
         return ""
-
-
-def _inside(centres: npt.NDArray[np.float64], window: Window) -> npt.NDArray[np.bool_]:
-    y0, x0, y1, x1 = window
-    y, x = centres.T
-    return np.asarray((y >= y0) & (y < y1) & (x >= x0) & (x < x1))
-
-
-def _around(centre: npt.NDArray[np.float64], side: int, shape: tuple[int, int]) -> Window:
-    """A square around a point, moved into the image; as large as that where it is smaller."""
-    sides = [min(side, size) for size in shape]
-    y0, x0 = (
-        min(max(round(float(middle) - length / 2), 0), size - length)
-        for middle, length, size in zip(centre, sides, shape, strict=True)
-    )
-    return y0, x0, y0 + sides[0], x0 + sides[1]

@@ -188,9 +188,14 @@ def _remove_others(viewer: Any, image: Layer, data: Sequence[LayerData]) -> None
 def _activate(viewer: Any, image: Layer, active: Layer | None) -> None:
     """Select the glands, unless the user was at work on another layer."""
     # The viewer that a plugin gets hands out proxies: what is equal need not be identical.
-    at_work = active is not None and active != image and active in viewer.layers
+    at_work = active in viewer.layers and active != image and _is_seen(active)
     glands = result_layers(viewer, image).get(GLANDS)
     viewer.layers.selection.active = active if at_work or glands is None else glands
+
+
+def _is_seen(layer: Layer | None) -> bool:
+    """Nobody works on what is hidden: the last layer of a sample is, and is active."""
+    return layer is not None and bool(layer.visible)
 
 
 def _edited(layer: Layer) -> bool:

@@ -94,6 +94,11 @@ class RunDriver(QObject):
             run.image = None
             self.bridge.cancel()
 
+    def forget_words(self) -> None:
+        """Another image was chosen, of which the closing words of the last run say nothing."""
+        if not self.running:
+            self._panel.show_idle()
+
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Started):
             self._panel.show_total(event.total)

@@ -152,7 +152,8 @@ def _remove_others(viewer: Any, image: Layer, kinds: Collection[Kind]) -> None:
 def _activate(viewer: Any, image: Layer, active: Layer | None) -> None:
     """Select the glands, unless the user was at work on another layer."""
     # The viewer that a plugin gets hands out proxies: what is equal need not be identical.
-    keeps = active in viewer.layers and active != image
+    # What is hidden is active because it was opened last, not because somebody works on it.
+    keeps = active in viewer.layers and active != image and active is not None and active.visible
     glands = slide_layers(viewer, image).get((SLIDE_GLANDS, None))
     viewer.layers.selection.active = active if keeps else glands
 

@@ -204,6 +204,7 @@ class SegmentWidget(QWidget):
 
     def _on_image_changed(self) -> None:
         self.inputs.set_image(self.inputs.image_chooser.layer)
+        self.runs.forget_words()
         self._show_shown_result()
 
     def _on_layers_changed(self, event: Any = None) -> None:

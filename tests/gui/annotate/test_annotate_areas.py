@@ -64,7 +64,25 @@ def test_a_small_image_is_an_area_as_a_whole(
     assert area.info.window == (0, 0, 160, 224)
     # It comes from no file: the dock says where its areas are.
     assert area.store.project.parent == own_folder
-    assert "no file" in dock.areas.place_label.text()
+    said = dock.areas.place_label.text().replace("\u200b", "")
+    assert "no file" in said
+    assert str(area.store.project) in said
+
+
+def test_two_images_in_one_place_are_said_and_a_map_of_the_own_result_is_none(
+    viewer: Any, widget: Any, dock: Any, image: Any, tissue: Any, finish: Any
+) -> None:
+    widget.run()
+    finish(widget)
+    widget.result.uncertainty.tick.click()
+    (shown,) = [layer for layer in viewer.layers if layer.name.endswith("uncertainty")]
+    assert shown.visible
+    dock.inputs.refresh()
+    assert "Not in sight" not in dock.inputs.size_label.text()
+    viewer.add_image(tissue, name="other", scale=image.scale, translate=image.translate, units="um")
+    dock.inputs.image_chooser.choose(image)
+    dock.inputs.refresh()
+    assert "Not in sight: “other” lies over “tissue”" in dock.inputs.size_label.text()
 
 
 @pytest.mark.parametrize("mpp", [0.25, 0.8])

@@ -79,6 +79,29 @@ def test_each_press_makes_the_next_area_and_says_so_until_none_is_left(
     assert len(dock.session.areas) == 2
 
 
+def test_where_there_is_no_room_beside_an_area_what_was_drawn_there_is_taken_over(
+    viewer: Any, widget: Any, field: Any, done: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_least_certain, "SIDE_PX", 128)
+    dock = annotate_dock(viewer)
+    dock.annotate_next(field)
+    done(dock)
+    first = dock.session.current
+    assert first.info.window == (32, 96, 160, 224)
+    first.painted_layer.paint((80, 12), 900)  # a gland that no model found
+    drawn = np.array(first.painted_layer.data)
+    dock.areas.next_button.click()  # at once, before it is saved by itself
+    done(dock)
+    second = dock.session.current
+    assert second.info.window == (0, 0, 128, 128)
+    taken = np.asarray(second.painted_layer.data)[32:, 96:]
+    np.testing.assert_array_equal(taken, drawn[:96, :32])
+    assert (taken == 900).any()
+    text = dock.message.text()
+    assert f"no room beside “{first.info.name}”" in text
+    assert "in both" in text
+
+
 def test_areas_that_are_closed_count_as_well(
     viewer: Any, widget: Any, field: Any, done: Any
 ) -> None:
