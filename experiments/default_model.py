@@ -161,8 +161,8 @@ def bundle(dataset: Dataset, given: argparse.Namespace) -> Path:
                     "'patient-disjoint' was measured with the weights that these went on from, "
                     "which had never learned from those six patients; the settings and the epoch "
                     "were chosen by them. 'EBHI-Seg' was measured with the shipped weights, on "
-                    "cases that nothing was learned from or chosen by; it has no classes. No "
-                    "test image of GlaS was used."
+                    "cases that nothing was learned from; it has no classes. No test image of "
+                    "GlaS was used."
                 ),
                 "patient-disjoint (65 / 20 images)": measure(held_out, patients),
                 f"EBHI-Seg ({len(other)} images)": measure(other, given.runs / "ship"),
