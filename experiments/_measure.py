@@ -33,8 +33,8 @@ def measured(model_path: Path, images: Dataset, run: Run, device: str) -> dict[s
         ``class_accuracy``, ``pixel_accuracy`` (pooled); ``object_f1`` and the other object measures
         as the mean over the images, and pooled under ``..._pooled``; ``violations`` (topology
         violations before repair), ``glands`` (found), ``glands_annotated``, and
-        ``violations_per_gland``: of those annotated, or a network would look the better the more
-        glands it makes up.
+        ``violations_per_annotated_gland``: per gland found a network would look the better, the
+        more glands it makes up.
     """
     model = load_model(model_path)
     scores, classes = Scores(images.classes), _Classes(images.classes)
@@ -78,7 +78,7 @@ def _of_regions(summary: dict[str, Any], run: Run) -> dict[str, float | None]:
         regions |= {name: summary[name]["mean"], f"{name}_pooled": summary[name]["pooled"]}
     annotated, found = (_total(summary, f"glands_{which}") for which in ("annotated", "found"))
     regions |= {"violations": violations, "glands": found, "glands_annotated": annotated}
-    regions["violations_per_gland"] = violations / annotated if annotated else None
+    regions["violations_per_annotated_gland"] = violations / annotated if annotated else None
     return regions if _has_regions(run) else dict.fromkeys(regions)
 
 

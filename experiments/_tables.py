@@ -20,6 +20,7 @@ from _runs import Place
 from napari_gland_mtl.checkpoint import replace_file
 
 NOTHING = "-"
+VIOLATIONS = "violations_per_annotated_gland"
 
 Result = dict[str, Any]
 Value = Callable[[Result], float | None]
@@ -62,9 +63,7 @@ MEASURES = (
     Column("pooled px", "hausdorff_px_pooled", measure("object_hausdorff_px_pooled"), 1),
     Column("Hausdorff um", "hausdorff_um", measure("object_hausdorff_um"), 1),
     Column("pooled um", "hausdorff_um_pooled", measure("object_hausdorff_um_pooled"), 1),
-    Column(
-        "violations / annotated gland", "violations_per_gland", measure("violations_per_gland"), 2
-    ),
+    Column("violations / annotated gland", VIOLATIONS, measure(VIOLATIONS), 2),
     Column("s / run", "seconds", seconds, 0),
 )
 

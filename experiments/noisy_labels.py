@@ -134,7 +134,7 @@ def _detection_table(rows: list[Row], areas: Numbers, spreads: Numbers) -> str:
     words = (
         "Are the images with wrong labels found? Area under the ROC curve of numbers of the last "
         "epoch in which an image was seen; 0.5 is blind guessing. The dock ranks images by the "
-        "mean of their last epochs, against the median image."
+        "mean of their last epochs, against the median image, geometry left out."
     )
     return f"{words}\n\n{as_markdown(heads, lines)}"
 

@@ -129,7 +129,7 @@ def test_violations_are_counted_per_annotated_gland_however_many_are_made_up():
     }
     found = _measure._of_regions(summary, a_run())
     assert (found["glands"], found["glands_annotated"]) == (90, 4)
-    assert found["violations_per_gland"] == 1.5
+    assert found["violations_per_annotated_gland"] == 1.5
 
 
 def test_area_under_the_curve_is_the_chance_of_a_right_order():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QWidget
 
-from ..errors import GlandMTLError
+from ..errors import GlandMTLError, InvalidInputError
 from ..jobs.events import Event, JobFailed, Notice, Stage, Started, TileDone
 from ..jobs.runner import JobState, JobStatus
 from . import _annotation_layers, _layers
@@ -33,6 +33,8 @@ from ._view import canvas_size, main_window, world_corners, zoom_to
 if TYPE_CHECKING:
     from ..annotations.area import AreaInfo
     from ..jobs.runner import Job
+
+GOING = "This area is being removed. Press “Undo” when that is done, if you want to keep it."
 
 
 class AreaMaker(QObject):
@@ -142,7 +144,7 @@ class AreaMaker(QObject):
         # What was painted a moment ago is taken over from the disk, too, as far as it can be
         # saved; where it cannot, the dock says so at the area.
         with suppress(GlandMTLError):
-            self._session.save_now()
+            self._session.save_areas()
         self._start(next_area_job(request, identity, glands), layer)
 
     def open(self, row: Row) -> None:
@@ -165,6 +167,9 @@ class AreaMaker(QObject):
         if self.bridge.running:
             return False
         self._message.clear_message()
+        if self._changes.going(row.identity):
+            self.failed.emit(InvalidInputError(GOING))
+            return True
         unsaved = [area for area in self._session.unsaved if area.identity == row.identity]
         if unsaved:
             self._try(lambda: self._open_again(image, unsaved[0]))

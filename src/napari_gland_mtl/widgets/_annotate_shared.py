@@ -2,7 +2,8 @@
 
 Of one place, two areas should not say two things. The labels of the areas before take the place of
 the model's in the new one; a predicted gland that reaches out of them goes on with the gland that
-was drawn there, and goes if none was.
+was drawn there, and goes if most of it lies where none was. What is empty in an area that was begun
+with nothing says nothing, unless all its glands are outlined: there the prediction stays.
 """
 
 from __future__ import annotations
@@ -73,25 +74,36 @@ def taken_over(area: Area, earlier: Area) -> tuple[Area, bool]:
     if not shared.any():
         return area, False
     there = np.ix_(rows[rows >= 0], columns[columns >= 0])
-    drawn, known = earlier.glands[there], earlier.regions[there].copy()
+    drawn, known = earlier.glands[there].ravel(), earlier.regions[there].ravel()
+    if not _says_where_none_is(earlier.info):
+        said = (drawn > 0) | (known > 0)
+        shared[shared] = said
+        drawn, known = drawn[said], known[said]
+        if not drawn.size:
+            return area, False
     if area.info.way == "glands" and not earlier.info.lumen_accepted:
-        known[GLAND_REGIONS.is_gland(known)] = 0  # a proposal that nobody has accepted
+        known = np.where(GLAND_REGIONS.is_gland(known), 0, known)  # proposed, accepted by nobody
     regions = area.regions.copy()
     glands = _joined(area.glands, shared, drawn)
     if area.info.way == "glands":
         regions[(area.glands > 0) & (glands == 0)] = 0
-    regions[shared] = known.ravel()
+    regions[shared] = known
     return replace(area, glands=glands, regions=regions), True
+
+
+def _says_where_none_is(info: AreaInfo) -> bool:
+    """Whether an empty pixel means that there is nothing, and not that nobody has looked."""
+    return info.way != "glands" or info.complete or bool(info.model)
 
 
 def _joined(
     predicted: npt.NDArray[np.int32], shared: npt.NDArray[np.bool_], drawn: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.int32]:
-    """Drawn glands where they are known, and predicted ones around them."""
+    """Drawn glands, given for the pixels that are shared, and predicted ones around them."""
     from ..metrics.components import compact_labels
 
     before = np.zeros_like(predicted)
-    before[shared] = drawn.ravel()
+    before[shared] = drawn
     # Numbers that no drawn gland has, and no larger ones with every area that lies over others.
     glands = compact_labels(predicted)[0].astype(np.int32)
     glands[predicted > 0] += before.max()

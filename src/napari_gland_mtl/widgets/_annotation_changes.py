@@ -74,6 +74,10 @@ class AreaChanges(QObject):
 
     # ---------------------------------------------------------------- what is asked for
 
+    def going(self, area: Identity) -> bool:
+        """Whether an area is about to be removed."""
+        return area in self._going
+
     def rename(self, area: Identity, name: str) -> None:
         """Give an area another name."""
         self._ask(_Request("renamed", area, name, {"name": name}))
@@ -157,7 +161,8 @@ class AreaChanges(QObject):
     def _report(self, *_: Any) -> None:
         for work, outcome in self.queue.outcomes():
             request = work.request
-            self._going.discard(request.identity)
+            if request.what == "removed":
+                self._going.discard(request.identity)
             failed = isinstance(outcome, BaseException)
             if request.area is not None:
                 self._end_removal(request.area, failed)

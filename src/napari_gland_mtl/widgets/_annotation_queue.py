@@ -1,7 +1,7 @@
 """What is still to be written of areas that are not open: in order, each once, all at the end.
 
 A thread takes one request after the other; when everything has to be on disk now, whoever needs it
-takes the rest himself. No Qt here: this must still work while the window is being destroyed.
+takes the rest himself. It calls nothing of Qt: it must still work while the window is destroyed.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class WriteQueue:
 
     def release(self) -> list[Work]:
         """Go on; gives what has waited, to be asked for again."""
-        waited = []
-        while self._waiting:  # the thread takes nothing: it is still held
+        waited: list[Work] = []
+        while self._held and self._waiting:  # the thread takes nothing: it is held
             waited.append(self._waiting.popleft())
         self._held = False
         return waited

@@ -211,16 +211,27 @@ class OpenAnnotations(QObject):
             If something could not be saved; the rest was.
         """
         self.about_to_save.emit()
-        outcomes = save_all([*self._closing, *self.areas])
-        self._on_saved(outcomes)
-        errors = [said(outcome) for _, outcome in outcomes if isinstance(outcome, BaseException)]
+        errors = self._save_areas()
         try:
             self.changes.finish()
         except GlandMTLError as error:
             errors.append(error)
-        if errors:
-            texts = dict.fromkeys(str(error) for error in errors)
-            raise errors[0] if len(texts) == 1 else GlandMTLError("\n".join(texts))
+        _raise(errors)
+
+    def save_areas(self) -> None:
+        """Save what is drawn; names and patients of areas that are closed may still wait.
+
+        Raises
+        ------
+        GlandMTLError
+            If something could not be saved; the rest was.
+        """
+        _raise(self._save_areas())
+
+    def _save_areas(self) -> list[GlandMTLError]:
+        outcomes = save_all([*self._closing, *self.areas])
+        self._on_saved(outcomes)
+        return [said(outcome) for _, outcome in outcomes if isinstance(outcome, BaseException)]
 
     def move(self, area: OpenArea, project: Path) -> None:
         """Go on with an area in another project.
@@ -319,3 +330,9 @@ def _end(last: Callable[[], Any], releases: Sequence[Callable[[], Any]], *_: Any
     last()
     for release in releases:
         release()
+
+
+def _raise(errors: list[GlandMTLError]) -> None:
+    if errors:
+        texts = dict.fromkeys(str(error) for error in errors)
+        raise errors[0] if len(texts) == 1 else GlandMTLError("\n".join(texts))

@@ -158,6 +158,9 @@ class AreaStore:
 
     def _write(self, snapshot: Snapshot) -> Written:
         name = snapshot.info.name
+        if not self._removed and _mark(snapshot) == self._stored:
+            # An older one that arrives late must not undo this.
+            self._newest = max(self._newest, snapshot.number)
         if self._removed or snapshot.number < self._newest or _mark(snapshot) == self._stored:
             return Written(snapshot.info, False, asked=name)
         try:

@@ -30,7 +30,7 @@ def area(window: tuple[int, int, int, int], mpp: float = 1.0, **changed: Any) ->
 
 @pytest.fixture
 def earlier() -> Area:
-    return area((0, 0, 100, 100))
+    return area((0, 0, 100, 100), complete=True)
 
 
 @pytest.fixture
@@ -67,6 +67,21 @@ def test_a_predicted_gland_goes_where_most_of_it_was_looked_at_and_none_was_draw
     assert (found.glands[40:60, 50:70] > 0).all()
     assert 7 not in np.unique(found.glands[40:60])
     assert found.glands.max() < 10  # numbers do not grow with every area that lies over others
+
+
+def test_where_nobody_has_looked_a_predicted_gland_stays(new: Area) -> None:
+    draw(new, slice(10, 30), slice(30, 55), 1)
+    begun_with_nothing = area((0, 0, 100, 100))
+    draw(begun_with_nothing, slice(60, 80), slice(60, 80), 7)
+    found, shared = taken_over(new, begun_with_nothing)
+    assert shared
+    assert (found.glands[10:30, 30:55] > 0).all()
+    assert (found.regions[10:30, 30:55] == 2).all()
+    assert (found.glands[60:80, 10:30] == 7).all()
+    # The same from an area that was begun with a prediction: there somebody has looked.
+    looked_at = area((0, 0, 100, 100), model="glas")
+    assert not taken_over(new, looked_at)[0].glands[10:30, 30:50].any()
+    assert taken_over(new, area((0, 0, 100, 100))) == (new, False)
 
 
 def test_a_lumen_that_nobody_accepted_is_not_taken_over(earlier: Area, new: Area) -> None:

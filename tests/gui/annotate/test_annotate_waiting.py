@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from napari_gland_mtl.annotations import AnnotationProject, project_path
+from napari_gland_mtl.widgets._annotation_queue import Work, WriteQueue
 
 
 @pytest.fixture
@@ -137,6 +138,43 @@ def test_an_older_snapshot_never_takes_the_place_of_a_newer_one(
     dock.save_now()
     assert not area.store.write(older).changed  # a thread that comes late
     assert stored(area).glands[60, 200] == 2
+
+
+def test_an_older_snapshot_does_not_undo_what_was_taken_back(
+    dock: Any, area: Any, done: Any, paint: Any, stored: Any
+) -> None:
+    done(dock)
+    dock.save_now()
+    paint(area, 60)
+    older = area.snapshot()
+    area.glands_layer.undo()
+    assert not area.store.write(area.snapshot()).changed  # as it is on the disk
+    assert not area.store.write(older).changed  # a thread that comes late
+    assert not stored(area).glands.any()
+
+
+def test_an_area_that_is_being_removed_is_not_opened(
+    dock: Any, area: Any, on_disk: Any, done: Any
+) -> None:
+    done(dock)
+    dock.close_area(dock.areas.list.rows[0])
+    done(dock)
+    row = dock.areas.list.rows[0]
+    dock.session.changes.hold()
+    dock.remove_area(row)
+    dock.open_area(row)
+    assert "being removed" in dock.message.text()
+    assert not dock.session.areas
+    dock.session.changes.release()
+    done(dock)
+    assert on_disk() == {}
+
+
+def test_what_waits_in_a_queue_that_is_not_held_stays_there() -> None:
+    queue = WriteQueue()
+    queue.add(Work((Path("project"), "1"), lambda: pytest.fail("not yet")))
+    assert queue.release() == []
+    assert queue.waiting
 
 
 def test_each_of_several_names_is_given(dock: Any, make_area: Any, on_disk: Any, done: Any) -> None:
