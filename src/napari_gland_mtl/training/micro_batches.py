@@ -207,7 +207,9 @@ def _divided_dropouts(network: nn.Module, count: int) -> list[WholeBatchDropout2
 
 
 def _release_memory() -> None:
-    gc.collect()
+    # Off while a window trains: it must not be done in the thread of a job (`widgets._garbage`).
+    if gc.isenabled():
+        gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if torch.backends.mps.is_available():

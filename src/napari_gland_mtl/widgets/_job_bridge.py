@@ -13,6 +13,7 @@ from typing import Any
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from ..jobs.runner import Job, JobRunner, JobStatus
+from ._garbage import collect_in_this_thread
 
 POLL_MS = 50
 CLOSING_WAIT_S = 10.0
@@ -67,8 +68,10 @@ class JobBridge(QObject):
         """Run a job; does nothing while another runs."""
         if self.running:
             return
-        self._current.runner = JobRunner(job, name=name)
-        self._current.runner.start()
+        runner = JobRunner(job, name=name)
+        collect_in_this_thread(runner)
+        self._current.runner = runner
+        runner.start()
         self._timer.start()
 
     def cancel(self) -> None:
