@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from qtpy.QtCore import QPoint, Qt
 
-from napari_gland_mtl.annotations import AnnotationProject, Area
+from napari_gland_mtl.annotations import AnnotationProject, Area, project_path
 from napari_gland_mtl.widgets._extent import Extent
 
 
@@ -39,6 +39,17 @@ def done(qtbot: Any) -> Callable[..., None]:
         qtbot.waitUntil(idle, timeout=timeout)
 
     return wait
+
+
+@pytest.fixture
+def on_disk(slide_file: Path) -> Callable[[], dict[str, Any]]:
+    """The areas of the slide, read anew."""
+
+    def read() -> dict[str, Any]:
+        project = AnnotationProject(project_path(slide_file))
+        return {stored.info.name: project.load(stored.key)[0] for stored in project.stored()}
+
+    return read
 
 
 @pytest.fixture

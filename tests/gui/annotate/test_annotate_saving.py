@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_gland_mtl.annotations import AnnotationProject, project_path
 from napari_gland_mtl.widgets._annotation_registry import save_open_annotations
 
 
@@ -17,17 +16,6 @@ def painted(area: Any, disc: Any) -> Any:
     """An area with a gland that is not saved yet."""
     area.glands_layer.data_setitem(np.nonzero(disc(area, 60, 60, 30)), 1)
     return area
-
-
-@pytest.fixture
-def on_disk(slide_file: Path) -> Any:
-    """The areas of the slide, read anew."""
-
-    def read() -> dict[str, Any]:
-        project = AnnotationProject(project_path(slide_file))
-        return {stored.info.name: project.load(stored.key)[0] for stored in project.stored()}
-
-    return read
 
 
 def choose(dock: Any, name: str) -> Any:

@@ -10,19 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_gland_mtl.annotations import AnnotationProject, project_path
 from napari_gland_mtl.widgets._annotation_queue import Work, WriteQueue
-
-
-@pytest.fixture
-def on_disk(slide_file: Path) -> Any:
-    """The areas of the slide, read anew."""
-
-    def read() -> dict[str, Any]:
-        project = AnnotationProject(project_path(slide_file))
-        return {stored.info.name: project.load(stored.key)[0] for stored in project.stored()}
-
-    return read
 
 
 @pytest.fixture
