@@ -118,7 +118,7 @@ def plot(
     else:
         write_figure(found, output, options, theme, overwrite)
     for run in found:
-        typer.echo(f"{run.name}: {in_words(run)}")
+        typer.echo(f"{run.name}: {in_words(run, options)}")
     typer.echo(f"written: {output}")
 
 

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from .curves import panel_window, rows, total_values
 from .losses import loss_title
-from .reduction import Floats
+from .options import FigureOptions
+from .reduction import Floats, running_mean
 from .run_history import RunHistory
 
 RECENT = 1000
@@ -38,12 +40,15 @@ NOT_UNCERTAINTY = "The weights are not learned from uncertainty"
 NO_LOG_VAR = "there is no log σ² to show: only learned uncertainty has one"
 
 
-def in_words(run: RunHistory) -> str:
+def in_words(run: RunHistory, options: FigureOptions | None = None) -> str:
     """What is seen of a training at present, in a few sentences.
 
     Parameters
     ----------
     run : RunHistory
+    options : FigureOptions, optional
+        How the figure beside it is drawn: the total is the one that the figure ends with. By
+        default that of the last step alone.
 
     Returns
     -------
@@ -53,7 +58,7 @@ def in_words(run: RunHistory) -> str:
     if not columns or not run.losses:
         return NOTHING
     parts = [_learned(run, columns) if run.learned else _not_learned(run, columns)]
-    parts += [_total(run, columns), _measures(run)]
+    parts += [_total(run, options or FigureOptions(smoothing=1)), _measures(run)]
     return " ".join(part for part in parts if part)
 
 
@@ -159,8 +164,12 @@ def _the_same(columns: Mapping[str, Floats]) -> str:
     return f"{all_of_them} weights are the same: their lines lie on one another, drawn in turns."
 
 
-def _total(run: RunHistory, columns: Mapping[str, Floats]) -> str:
-    total = latest(columns, "total").get("")
+def _total(run: RunHistory, options: FigureOptions) -> str:
+    columns, window = rows(run, options), panel_window(run, "total", options)
+    if not columns:
+        return ""
+    last = {name: values[-RECENT - window :] for name, values in columns.items()}
+    total = latest({"total": running_mean(total_values(last), window)}, "total").get("")
     if total is None or total >= 0:
         return ""
     value = f"{total:.2f}".replace("-", "\N{MINUS SIGN}")

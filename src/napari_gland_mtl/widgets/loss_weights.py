@@ -235,7 +235,7 @@ class LossWeightsWidget(QWidget):
     def _say(self) -> None:
         runs = self.shown
         if len(runs) == 1:
-            self.words.setText(in_words(runs[0]))
+            self.words.setText(in_words(runs[0], self.options()))
         elif runs:
             self.words.setText("\n".join(f"{run.name}: {in_short(run)}" for run in runs))
         elif not self._ready or self.runs.ticked:

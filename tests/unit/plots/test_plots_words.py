@@ -7,7 +7,8 @@ import math
 
 import pytest
 
-from napari_gland_mtl.plots import in_short, in_words
+from napari_gland_mtl.plots import FigureOptions, in_short, in_words
+from napari_gland_mtl.plots.curves import panel_curves
 
 from .conftest import NAMES
 
@@ -47,6 +48,20 @@ def test_a_total_below_zero_is_explained_and_one_above_is_not(new_run):
         rewrite(writer, total=-1.25)
     )
     assert "below zero" not in in_words(rewrite(writer, total=1.25))
+
+
+@pytest.mark.parametrize("options", [FigureOptions(smoothing=3), FigureOptions(x="epoch")])
+def test_the_total_is_the_one_that_the_figure_ends_with(new_run, options):
+    run = rewrite(new_run().train(15), total=-100.0)
+    (curve,) = panel_curves(run, "total", options)
+    said = f"below zero (\N{MINUS SIGN}{-curve.y[-1]:.2f})"
+    assert (said in in_words(run, options)) == (curve.y[-1] < 0)
+    assert ("below zero" in in_words(run, options)) == (options.smoothing == 3)
+
+
+def test_before_the_first_epoch_nothing_is_said_of_its_total(new_run):
+    run = rewrite(new_run().train(3), total=-1.25)
+    assert "below zero" not in in_words(run, FigureOptions(x="epoch"))
 
 
 def test_during_the_warm_up_nobody_is_called_uncertain(new_run):
