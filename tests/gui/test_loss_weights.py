@@ -519,3 +519,17 @@ def _at(x: int, y: int) -> Any:
         Qt.MouseButton.NoButton,
         Qt.KeyboardModifier.NoModifier,
     )
+
+
+def test_all_losses_can_be_read_however_narrow_the_table_is(
+    dock: Any, runs_folder: Path, qtbot: Any, drawn: Callable[..., None]
+) -> None:
+    Run(runs_folder / "live").train(5)
+    drawn(dock, 5)
+    table, bar = dock.values.table, dock.values.table.horizontalScrollBar()
+    for width in (240, 600, 240):
+        table.setFixedWidth(width)
+        qtbot.waitUntil(lambda narrow=width < 600: bar.isVisible() == narrow)
+        qtbot.wait(100)
+        last = table.visualItemRect(table.item(3, 0))
+        assert table.viewport().rect().contains(last)

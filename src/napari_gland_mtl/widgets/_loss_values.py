@@ -39,6 +39,7 @@ class ValueTable(QWidget):
         self.title.setWordWrap(True)
         self.title.setToolTip(HINT)
         self.table = self._create_table()
+        self.table.horizontalScrollBar().rangeChanged.connect(self._fit_height)
         self.measures = QLabel()
         self.measures.setObjectName("values_measures")
         self.measures.setWordWrap(True)
@@ -105,8 +106,15 @@ class ValueTable(QWidget):
                         Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
                     )
                 self.table.setItem(row, column, item)
+        self._fit_height()
+
+    def _fit_height(self, *_: int) -> None:
+        """Room for all rows, above the bar that is there where the columns are too many."""
         height = self.table.horizontalHeader().sizeHint().height() + 4
-        height += min(rows, MOST_ROWS) * self.table.verticalHeader().defaultSectionSize()
+        rows = min(self.table.rowCount(), MOST_ROWS)
+        height += rows * self.table.verticalHeader().defaultSectionSize()
+        if (bar := self.table.horizontalScrollBar()).maximum() > 0:
+            height += bar.sizeHint().height()
         self.table.setFixedHeight(height)
 
     def _show_row(self, row: int, name: str, line: QPixmap, reading: Reading) -> None:
