@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import dask.array as da
 import pytest
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QCoreApplication, QObject
 from qtpy.QtWidgets import QWidget
 
 from napari_gland_mtl.jobs.events import Stage
@@ -55,10 +56,15 @@ def bridge(qtbot: Any) -> Iterator[JobBridge]:
     bridge.disconnect_application()
 
 
+def is_held() -> bool:
+    """Whether Python does not collect by itself."""
+    return gc.get_threshold()[0] == 0
+
+
 @pytest.fixture(autouse=True)
 def _collection_is_on(qtbot: Any) -> None:
     """No job of a test before is left."""
-    qtbot.waitUntil(gc.isenabled)
+    qtbot.waitUntil(lambda: not is_held())
 
 
 def test_what_a_job_leaves_is_collected_in_the_gui_thread(bridge: JobBridge, qtbot: Any) -> None:
@@ -81,42 +87,84 @@ def test_without_that_it_would_be_collected_in_the_thread_of_the_job() -> None:
     assert "gland-mtl alone" in found_in
 
 
-def test_python_collects_by_itself_again_once_all_jobs_have_ended(
-    bridge: JobBridge, qtbot: Any
-) -> None:
+def test_a_slice_of_a_dask_array_changes_nothing(bridge: JobBridge, qtbot: Any) -> None:
+    """Dask switches the collection at every slice, to what it was when dask was imported."""
+    found_in: list[str] = []
+    bridge.start(leave_garbage(found_in), "gland-mtl garbage")
+    pixels = da.zeros((100, 100), chunks=50)
+    while len(found_in) < 5_000:
+        assert pixels[5:20, 5:20].shape == (15, 15)
+        qtbot.wait(10)
+    assert set(found_in) == {threading.current_thread().name}
+    assert gc.isenabled()
+
+
+@pytest.fixture
+def second() -> Iterator[JobBridge]:
     parent = QObject()
-    second = JobBridge(parent)
+    bridge = JobBridge(parent)
+    yield bridge
+    bridge.disconnect_application()
+
+
+def test_python_collects_by_itself_again_once_all_jobs_have_ended(
+    bridge: JobBridge, second: JobBridge, qtbot: Any
+) -> None:
+    before = gc.get_threshold()
     bridge.start(leave_garbage([]), "gland-mtl first")
     second.start(leave_garbage([]), "gland-mtl second")
-    assert not gc.isenabled()
+    assert is_held()
     second.cancel()
     qtbot.waitUntil(lambda: not second.running)
     qtbot.wait(300)
-    assert not gc.isenabled()
+    assert is_held()
     bridge.cancel()
-    qtbot.waitUntil(gc.isenabled)
-    second.disconnect_application()
+    qtbot.waitUntil(lambda: not is_held())
+    assert gc.get_threshold() == before
 
 
-def test_who_has_switched_the_collection_off_keeps_it_off(bridge: JobBridge, qtbot: Any) -> None:
-    gc.disable()
+def test_when_the_application_quits_jobs_end_before_python_collects(
+    bridge: JobBridge, second: JobBridge, qtbot: Any
+) -> None:
+    found_in: list[str] = []
+    bridge.start(leave_garbage([]), "gland-mtl first")
+    second.start(leave_garbage(found_in), "gland-mtl second")
+    qtbot.wait(200)
+    QCoreApplication.instance().aboutToQuit.emit()
+    left = [t.name for t in threading.enumerate() if t.name.startswith("gland-mtl")]
+    assert left == []
+    assert not is_held()
+    assert "gland-mtl second" not in found_in
+
+
+@pytest.mark.parametrize("off", [gc.disable, lambda: gc.set_threshold(0, 10, 10)])
+def test_who_has_switched_the_collection_off_keeps_it_off(
+    bridge: JobBridge, qtbot: Any, off: Callable[[], None]
+) -> None:
+    limits, found_in = gc.get_threshold(), list[str]()
+    off()
+    chosen = gc.isenabled(), gc.get_threshold()
     try:
-        bridge.start(leave_garbage([]), "gland-mtl first")
+        bridge.start(leave_garbage(found_in), "gland-mtl first")
+        qtbot.wait(500)
         bridge.cancel()
         qtbot.waitUntil(lambda: not bridge.running)
         qtbot.wait(300)
-        assert not gc.isenabled()
+        assert (gc.isenabled(), gc.get_threshold()) == chosen
+        assert found_in == []
     finally:
         gc.enable()
+        gc.set_threshold(*limits)
 
 
 def test_a_window_that_is_closed_in_mid_run_gives_the_collection_back(qtbot: Any) -> None:
     parent = QWidget()
     bridge = JobBridge(parent)
     bridge.start(leave_garbage([]), "gland-mtl first")
+    assert is_held()
     bridge.disconnect_application()
     parent.deleteLater()
-    qtbot.waitUntil(gc.isenabled)
+    qtbot.waitUntil(lambda: not is_held())
 
 
 @pytest.fixture

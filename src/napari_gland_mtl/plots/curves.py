@@ -149,7 +149,7 @@ def total_values(columns: Mapping[str, Floats]) -> Floats:
     if "total" in columns:
         return columns["total"]
     names = [key.removeprefix("loss_") for key in columns if key.startswith("loss_")]
-    if not names:
+    if not names or any(f"weight_{name}" not in columns for name in names):
         return np.full_like(next(iter(columns.values())), np.nan)
     weighted = [columns[f"weight_{name}"] * columns[f"loss_{name}"] for name in names]
     log_vars = [values for key, values in columns.items() if key.startswith("log_var_")]

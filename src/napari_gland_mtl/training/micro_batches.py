@@ -207,8 +207,8 @@ def _divided_dropouts(network: nn.Module, count: int) -> list[WholeBatchDropout2
 
 
 def _release_memory() -> None:
-    # Off while a window trains: it must not be done in the thread of a job (`widgets._garbage`).
-    if gc.isenabled():
+    # At 0 while a window trains: it must not be done in the thread of a job (`widgets._garbage`).
+    if gc.get_threshold()[0] > 0:
         gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

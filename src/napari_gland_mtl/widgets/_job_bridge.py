@@ -13,10 +13,9 @@ from typing import Any
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from ..jobs.runner import Job, JobRunner, JobStatus
-from ._garbage import collect_in_this_thread
+from ._garbage import CLOSING_WAIT_S, collect_in_this_thread
 
 POLL_MS = 50
-CLOSING_WAIT_S = 10.0
 
 
 class _Current:

@@ -190,7 +190,8 @@ def test_pauses_count_for_nothing():
     assert after.elapsed == before.elapsed > 0
     runner.go_on()
     assert runner.wait(TIMEOUT)
-    assert 0.5 <= runner.status.elapsed <= time.monotonic() - began - 0.6
+    # Ten steps of 0.05 s, but for what the one in work still took after the pause was asked for.
+    assert 0.44 <= runner.status.elapsed <= time.monotonic() - began - 0.6
 
 
 def test_a_paused_job_can_be_stopped_at_once():

@@ -59,6 +59,13 @@ def test_the_total_is_the_one_that_the_figure_ends_with(new_run, options):
     assert ("below zero" in in_words(run, options)) == (options.smoothing == 3)
 
 
+def test_where_weights_are_not_known_nothing_is_said_of_the_total(new_run):
+    writer = new_run().train(15)
+    path = writer.folder / "epochs.csv"
+    path.write_text(path.read_text().replace("weight_", "other_"))
+    assert "below zero" not in in_words(writer.history(), FigureOptions(x="epoch"))
+
+
 def test_before_the_first_epoch_nothing_is_said_of_its_total(new_run):
     run = rewrite(new_run().train(3), total=-1.25)
     assert "below zero" not in in_words(run, FigureOptions(x="epoch"))
