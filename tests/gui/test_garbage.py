@@ -188,7 +188,7 @@ def test_everything_is_looked_at_only_when_there_is_much_more_of_it(
 ) -> None:
     bridge.start(leave_garbage([]), "gland-mtl garbage")
     collected.clear()
-    qtbot.waitUntil(lambda: collected.count(1) > 8, timeout=20_000)
+    qtbot.waitUntil(lambda: collected.count(1) > 30, timeout=20_000)
     assert 2 not in collected
     more: list[list[int]] = [[] for _ in range(len(gc.get_objects()))]
     qtbot.waitUntil(lambda: 2 in collected, timeout=20_000)

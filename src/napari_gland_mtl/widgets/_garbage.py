@@ -15,7 +15,6 @@ console), a job that runs beside it keeps that loop's cycles from being collecte
 from __future__ import annotations
 
 import gc
-from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QCoreApplication, QObject, QTimer
@@ -56,7 +55,7 @@ class _Limits:
             self.kept = gc.get_threshold()
             gc.set_threshold(0, *self.kept[1:])
 
-    def give_back(self) -> None:
+    def give_back(self, *_: Any) -> None:
         """As before, unless somebody has set others meanwhile."""
         if self.kept is not None and gc.get_threshold()[0] == 0:
             gc.set_threshold(*self.kept)
@@ -66,22 +65,19 @@ class _Limits:
 _limits = _Limits()
 
 
-def _give_back(limits: _Limits, *_: Any) -> None:
-    limits.give_back()
-
-
 class _Collector(QObject):
     """The one of the application."""
 
     def __init__(self, application: QCoreApplication) -> None:
         super().__init__(application)
         self._runners: list[JobRunner] = []
-        self._oldest = self._patience = 0
+        self._oldest: int | None = None
+        self._patience = PATIENCE
         self._timer = QTimer(self)
         self._timer.setInterval(INTERVAL_MS)
         self._timer.timeout.connect(self._look)
         application.aboutToQuit.connect(self._end_all)
-        application.destroyed.connect(partial(_give_back, _limits))
+        application.destroyed.connect(_limits.give_back)
 
     def hold(self, runner: JobRunner) -> None:
         """Keep Python from collecting by itself until this one and all others have ended."""
@@ -111,13 +107,17 @@ class _Collector(QObject):
             gc.collect(0)
 
     def _has_grown(self) -> bool:
-        """Whether the oldest generation is worth a look."""
+        """Whether the oldest generation is worth a look; what it is compared with is counted here,
+        too, so that short jobs pay for no count.
+        """
         self._patience += _patience()
-        return _count_oldest() > GROWTH * self._oldest
+        count = len(gc.get_objects(generation=2))
+        if self._oldest is None:
+            self._oldest = count
+        return count > GROWTH * self._oldest
 
     def _start_over(self) -> None:
-        self._oldest = _count_oldest()
-        self._patience = _patience()
+        self._oldest, self._patience = None, _patience()
 
     def _end_all(self) -> None:
         """Before Python may collect again; a window ends its own jobs, in whatever order."""
@@ -130,7 +130,3 @@ class _Collector(QObject):
 
 def _patience() -> int:
     return max(gc.get_threshold()[2], PATIENCE)
-
-
-def _count_oldest() -> int:
-    return len(gc.get_objects(generation=2))
